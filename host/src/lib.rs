@@ -1,1 +1,12 @@
-//! x
+//! thrall: the doorkeeper of an agent node.
+//!
+//! In reading order, inner layers first; each may use those before it:
+//! ids, clock, envelope; verdict, operation, stage; journal, recipes, grants;
+//! pipeline; wasm, capabilities, store, model; config, app; cli, server.
+
+pub mod clock;
+pub mod envelope;
+pub mod ids;
+pub mod operation;
+pub mod stage;
+pub mod verdict;

@@ -1,0 +1,76 @@
+//! Time as a dependency. Logic takes `now` as an argument; only the edges hold
+//! a [`Clock`]. Tests hold a [`SimClock`] and move it by hand.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since the Unix epoch, UTC.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct TimestampMs(pub u64);
+
+impl TimestampMs {
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// For SQLite, whose integers are signed.
+    pub fn as_i64(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX)
+    }
+
+    pub fn from_i64(value: i64) -> Self {
+        Self(u64::try_from(value).unwrap_or(0))
+    }
+
+    /// `2026-02-28 09:31:41`, the form of thrall.log, in UTC.
+    pub fn to_log_form(self) -> String {
+        jiff::Timestamp::from_millisecond(self.as_i64())
+            .map_or_else(|_| "-".to_owned(), |t| t.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    }
+}
+
+/// Where the present moment comes from.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> TimestampMs;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> TimestampMs {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        TimestampMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Debug)]
+pub struct SimClock(AtomicU64);
+
+impl SimClock {
+    pub fn at(now: TimestampMs) -> Self {
+        Self(AtomicU64::new(now.0))
+    }
+
+    pub fn advance(&self, by: Duration) {
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for SimClock {
+    fn now(&self) -> TimestampMs {
+        TimestampMs(self.0.load(Ordering::SeqCst))
+    }
+}

@@ -1,0 +1,85 @@
+//! The one input type: an immutable event as it was accepted. How its JSON
+//! forms are read is in `envelope/json.rs`, how a sender is judged in
+//! `envelope/sender.rs`, how a mail body becomes text in `envelope/body.rs`.
+
+pub mod body;
+pub mod json;
+pub mod sender;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::TimestampMs;
+use crate::ids::Digest;
+
+/// Bounds on what is accepted; beyond them an event is refused with a reason
+/// and counted, and leaves no row.
+pub mod limits {
+    /// Names and values of all fields together, in bytes.
+    pub const MAX_ENVELOPE_BYTES: usize = 64 * 1024;
+    /// Enough for every trigger of the design and a log line's match groups.
+    pub const MAX_FIELDS: usize = 64;
+    pub const MAX_NAME_BYTES: usize = 128;
+    pub const MAX_ID_BYTES: usize = 256;
+    /// How deep JSON may nest before it is refused, so that nothing recurses.
+    pub const MAX_JSON_DEPTH: usize = 32;
+}
+
+/// One named value of an envelope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    pub name: String,
+    pub value: String,
+}
+
+impl Field {
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), value: value.into() }
+    }
+}
+
+/// One event. Never changed after acceptance; stages see it by reference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    pub id: String,
+    pub trigger: String,
+    /// The declared source that brought it; stamped by the host.
+    pub source: String,
+    pub parent: Option<String>,
+    pub depth: u8,
+    pub received_at: TimestampMs,
+    /// Sorted by name; names are unique.
+    pub fields: Vec<Field>,
+}
+
+impl Envelope {
+    /// A field's value, `None` where the field is absent.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|field| field.name == name).map(|field| field.value.as_str())
+    }
+
+    /// A field's value, empty where the field is absent.
+    pub fn text(&self, name: &str) -> &str {
+        self.field(name).unwrap_or_default()
+    }
+
+    /// What makes two events with one id the same event: trigger and fields,
+    /// not the moment of arrival.
+    pub fn content_digest(&self) -> Digest {
+        let mut parts: Vec<&[u8]> = vec![self.trigger.as_bytes()];
+        for field in &self.fields {
+            parts.push(field.name.as_bytes());
+            parts.push(field.value.as_bytes());
+        }
+        Digest::of_parts(&parts)
+    }
+
+    /// Events of one lane keep their order; lanes run side by side.
+    pub fn lane(&self) -> String {
+        let sender = sender::sender_key(self.text("from_node"));
+        if self.field("from_node").is_some() {
+            format!("{}/{sender}", self.source)
+        } else {
+            format!("{}/{}/{}", self.source, self.trigger, self.text("session_id"))
+        }
+    }
+}
