@@ -1,0 +1,222 @@
+//! The journal's nouns: the row that a run leaves, the trace behind it (one
+//! schema for live runs, dry runs and replays), and what a commit asks of the
+//! writer. The hash that pins a decision is in `journal/decision_hash.rs`; the
+//! chain over rows in `journal/hash_chain.rs`; SQL is in `store/`.
+
+pub mod decision_hash;
+pub mod hash_chain;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::TimestampMs;
+use crate::envelope::Field;
+use crate::envelope::sender::Tier;
+use crate::ids::{Digest, EnvelopeSeq};
+use crate::operation::PlannedOperation;
+use crate::recipes::Mode;
+use crate::stage::{HostCallRecord, LogLine, Usage};
+use crate::verdict::{FilterAnswer, Verdict};
+
+/// One run of one recipe on one envelope, or the guard's refusal to run any.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DecisionRow {
+    pub envelope_seq: EnvelopeSeq,
+    pub at: TimestampMs,
+    /// Empty where the guard decided before any recipe.
+    pub recipe: String,
+    pub revision: Digest,
+    pub trigger: String,
+    pub source: String,
+    pub from_node: String,
+    pub sender_key: String,
+    pub session_id: String,
+    pub tier: Tier,
+    pub mode: Mode,
+    pub eval_type: EvalType,
+    /// What was decided: the verdict's action after the fallback rule.
+    pub action: String,
+    /// What was done, in the words that scripts read: `summon`,
+    /// `compile+summon`, `manual_skip`, `rate_limited`, `skip_invalid`, ...
+    pub action_name: String,
+    pub reason: String,
+    pub confidence: Option<f32>,
+    pub prompt_hash: Option<String>,
+    pub model: Option<String>,
+    /// Whether the sender's rate limit counts this run (skips do not).
+    pub counted: bool,
+    pub wall_us: u64,
+    pub decision_hash: Digest,
+}
+
+/// Which rung of the ladder decided. Words as in the old `eval_type` column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvalType {
+    Llm,
+    Hotwire,
+    Bypass,
+    Cache,
+    RateLimit,
+    Skip,
+    Learned,
+    Cascade,
+    Fallback,
+    /// The filter component decided.
+    Filter,
+}
+
+impl EvalType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Llm => "llm",
+            Self::Hotwire => "hotwire",
+            Self::Bypass => "bypass",
+            Self::Cache => "cache",
+            Self::RateLimit => "rate_limit",
+            Self::Skip => "skip",
+            Self::Learned => "learned",
+            Self::Cascade => "cascade",
+            Self::Fallback => "fallback",
+            Self::Filter => "filter",
+        }
+    }
+}
+
+/// The whole story of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    pub trigger: String,
+    pub filter: FilterTrace,
+    pub evaluate: EvaluateTrace,
+    pub action: ActionTrace,
+    pub host_calls: Vec<HostCallRecord>,
+    pub host_inputs: HostInputs,
+    pub logs: Vec<LogLine>,
+    pub usage: UsageTrace,
+    pub recipe: RecipeTrace,
+    pub decision_hash: Digest,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilterTrace {
+    /// pass, bypass, skip, rate_limited, cache_hit, inject, decide.
+    pub decision: String,
+    pub tier: Tier,
+    pub reason: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub component: Option<FilterAnswer>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvaluateTrace {
+    #[serde(rename = "type")]
+    pub eval_type: EvalType,
+    /// The stage that decided: `evaluate`, `hotwire-0`, ... or empty.
+    pub stage: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prompt_hash: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub scores: Vec<(String, f32)>,
+    pub result: Verdict,
+    /// What each evaluator before the deciding one said, and failures.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActionTrace {
+    pub name: String,
+    pub operations: Vec<PlannedOperation>,
+    pub executed: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageTrace {
+    /// One entry for each guest call, in order.
+    pub stages: Vec<(String, Usage)>,
+    pub model_tokens: u32,
+    pub wall_us: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecipeTrace {
+    pub name: String,
+    pub revision: Digest,
+    pub grant_revision: Digest,
+    pub mode: Mode,
+}
+
+/// What the host knew and the run depended on. With the envelope and the
+/// recorded host calls it makes the run repeatable.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostInputs {
+    pub tier: Option<Tier>,
+    pub cooldown_last: Option<TimestampMs>,
+    /// Counted events of the sender in the window, the present one excluded.
+    pub rate_count: Option<u32>,
+    pub cached: Option<CachedVerdict>,
+    pub context: Vec<Field>,
+    pub engine: String,
+}
+
+/// A model's verdict kept for reuse.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CachedVerdict {
+    pub verdict: Verdict,
+    pub model: Option<String>,
+    pub prompt_hash: Option<String>,
+}
+
+/// Everything that one run wants written, in one transaction.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub row: DecisionRow,
+    pub trace: Trace,
+    /// Host-set fields for operations that need them (reply, wake).
+    pub delivery: Delivery,
+    /// Set when the action stage succeeded and the mode acts.
+    pub cooldown: Option<(String, TimestampMs)>,
+    pub cache: Option<CacheEntry>,
+    /// Facts that the decision rests on and that a neighbour may have changed
+    /// meanwhile. Checked again by the writer.
+    pub assumptions: Vec<Assumption>,
+}
+
+/// What the outbox needs besides the operation itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    pub body_text: String,
+    pub msg_type: String,
+    /// Task words by action name, from the recipe's own TOML.
+    pub task: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct CacheEntry {
+    pub key: Digest,
+    pub value: CachedVerdict,
+    pub expires_at: TimestampMs,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Assumption {
+    /// Fewer than `below` counted runs of this recipe for this sender since
+    /// `since`.
+    RateBelow { recipe: String, sender_key: String, since: TimestampMs, below: u32 },
+    /// The cooldown has not been set since.
+    CooldownUnchanged { recipe: String, key: String, last: Option<TimestampMs> },
+}
+
+/// What became of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    Committed(crate::ids::JournalId),
+    /// An assumption no longer holds; nothing was written. Decide again.
+    Stale,
+    /// This (envelope, recipe) has its row already.
+    AlreadyDecided(crate::ids::JournalId),
+}

@@ -1,0 +1,206 @@
+//! A recipe in its validated form: later code only ever sees this one. The
+//! TOML that people write is read in `recipes/manifest.rs` and checked in
+//! `recipes/validate.rs`; which recipes are loaded is in `recipes/registry.rs`.
+//! Pure: nothing here opens a file.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::Digest;
+
+/// How far a recipe may act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Never matched.
+    Disabled,
+    /// Runs and says what it would have done.
+    Manual,
+    /// Acts, and asks for review.
+    Supervised,
+    Automated,
+}
+
+impl Mode {
+    pub const WORDS: [&'static str; 4] = ["disabled", "manual", "supervised", "automated"];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Manual => "manual",
+            Self::Supervised => "supervised",
+            Self::Automated => "automated",
+        }
+    }
+
+    /// Whether operations are carried out at all.
+    pub fn acts(self) -> bool {
+        self >= Self::Supervised
+    }
+}
+
+/// A recipe that passed every check.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    pub name: String,
+    /// What the author wants; the effective mode is the lower of this and the
+    /// grant's.
+    pub mode: Mode,
+    /// Higher runs first; then by name.
+    pub priority: i32,
+    /// Ends the list of matching recipes after a run that was not skipped.
+    pub stop: bool,
+    pub trigger: TriggerSpec,
+    pub filter: FilterSpec,
+    /// Highest priority first; the first verdict with enough confidence wins.
+    pub evaluators: Vec<Evaluator>,
+    pub fallback: Fallback,
+    /// Every action that the recipe declares, `log` and `drop` included.
+    pub actions: BTreeMap<String, ActionSpec>,
+    /// SHA-256 of the canonical form: parsed TOML, keys sorted, comments and
+    /// mode left out.
+    pub canonical: Digest,
+    /// Worth saying, not worth refusing.
+    pub warnings: Vec<String>,
+}
+
+/// Where a stage's component comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ComponentSource {
+    /// Built into the binary, by name: `declarative-rules`.
+    Bundled(String),
+    /// A file in `recipes/`, by name: `repeat-offender.wasm`.
+    File(String),
+}
+
+/// What a failing stage leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// As if the stage were not there.
+    Pass,
+    /// The event is not acted on by this recipe.
+    Block,
+    /// The verdict becomes this action.
+    Action(String),
+}
+
+/// A stage that runs in the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageSpec {
+    pub component: ComponentSource,
+    /// `{"config": ..., "stage": ...}`, canonical JSON.
+    pub config: String,
+    pub on_failure: OnFailure,
+}
+
+/// A regular expression that was checked; matched case-insensitively, anywhere
+/// in the value, in linear time.
+#[derive(Clone, Debug)]
+pub struct FieldPattern {
+    pub field: String,
+    pub pattern: regex::Regex,
+}
+
+#[derive(Clone, Debug)]
+pub struct TriggerSpec {
+    /// One of [`TriggerSpec::KINDS`].
+    pub kind: String,
+    /// on_mail: empty means every type.
+    pub msg_types: Vec<String>,
+    /// on_event: a glob on the event's name; `None` means every event.
+    pub event_pattern: Option<String>,
+    pub field_match: Option<FieldPattern>,
+}
+
+impl TriggerSpec {
+    pub const KINDS: [&'static str; 3] = ["on_mail", "on_tick", "on_event"];
+}
+
+/// The host's filter stages, in the order in which they are applied, and the
+/// filter component behind them.
+#[derive(Clone, Debug, Default)]
+pub struct FilterSpec {
+    pub bypass: Option<Bypass>,
+    pub cooldown: Option<Cooldown>,
+    pub rate_limit: Option<RateLimit>,
+    /// Seconds for which a model's verdict is reused; `None` means never.
+    pub cache_ttl_s: Option<u64>,
+    pub component: Option<StageSpec>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Bypass {
+    /// What team mail leads to without evaluation.
+    pub action: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Cooldown {
+    /// May hold placeholders of envelope fields.
+    pub key: String,
+    pub seconds: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct RateLimit {
+    pub window_s: u64,
+    /// Events of one sender in the window, the present one included.
+    pub max: u32,
+    pub action: String,
+}
+
+/// One evaluator of the chain.
+#[derive(Clone, Debug)]
+pub struct Evaluator {
+    /// `evaluate`, `hotwire-0`, ...: names the stage in traces and seeds.
+    pub stage: String,
+    pub priority: i32,
+    /// Below this confidence the verdict is left to the next evaluator.
+    pub threshold: f32,
+    pub kind: EvaluatorKind,
+}
+
+impl Evaluator {
+    pub const PRIORITY_HOTWIRE: i32 = 100;
+    pub const PRIORITY_LEARNED: i32 = 70;
+    pub const PRIORITY_MODEL: i32 = 50;
+    pub const PRIORITY_FALLBACK: i32 = 10;
+}
+
+#[derive(Clone, Debug)]
+pub enum EvaluatorKind {
+    Component(StageSpec),
+    Llm(LlmSpec),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LlmSpec {
+    /// Name of the prompt.
+    pub prompt: String,
+    /// Name in the model catalogue; `None` is the configured default.
+    pub model: Option<String>,
+    /// Kind of message to action. Empty: the prompt's own mapping.
+    pub kinds: BTreeMap<String, String>,
+}
+
+/// What happens when no evaluator reached a verdict, or reached one that the
+/// recipe does not declare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    Action(String),
+    /// Team and known wake, unknown drops.
+    Tier,
+}
+
+/// One declared action.
+#[derive(Clone, Debug)]
+pub struct ActionSpec {
+    pub name: String,
+    pub stage: StageSpec,
+    /// The task's words for a wake, by template name (the action's own name);
+    /// the agent never gets task words from anywhere else.
+    pub task: Option<String>,
+}
