@@ -184,6 +184,9 @@ pub struct Commit {
     /// Facts that the decision rests on and that a neighbour may have changed
     /// meanwhile. Checked again by the writer.
     pub assumptions: Vec<Assumption>,
+    /// The envelope is done with this row: it is the last that is expected, or
+    /// the recipe ends the list.
+    pub closes_envelope: bool,
 }
 
 /// What the outbox needs besides the operation itself.

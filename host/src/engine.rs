@@ -1,0 +1,370 @@
+//! Accepting events and running recipes on them: the moving part between the
+//! sources and the store. Decisions are the pipeline's, order is
+//! `engine/lanes.rs`'s, writing is the store's; the engine only moves events
+//! from one to the next and keeps every lane in order.
+
+pub mod lanes;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::clock::{Clock, TimestampMs};
+use crate::envelope::json::Draft;
+use crate::envelope::sender::{self, Tier, TrustList};
+use crate::envelope::Envelope;
+use crate::ids::{Digest, EnvelopeSeq};
+use crate::journal::{Commit, CommitOutcome};
+use crate::pipeline::guard::{self, GuardRules};
+use crate::pipeline::ports::{FactError, Ports};
+use crate::pipeline::{self, RunInput};
+use crate::recipes::registry::{Registry, Revision};
+use crate::stage::StageLimits;
+use crate::store::{Accepted, Incoming, Store, StoreError};
+use lanes::Lanes;
+
+/// Runs that wait for a guest, a model or a commit at one time. More than the
+/// processors, because most of them wait for the writer's next fsync; bounded,
+/// because each holds an event and its trace in memory.
+const MAX_RUNNING: usize = 256;
+
+/// How often a run is decided anew because a neighbour was faster, before the
+/// store's answer is taken as a failure.
+const MAX_STALE: u32 = 8;
+
+/// A declared source: who brings an event, and what it may say.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub name: String,
+    /// Empty means every trigger that is not made by the host.
+    pub triggers: Vec<String>,
+    /// Whether `from_node` is believed. If not, the sender is unknown.
+    pub may_assert_sender: bool,
+}
+
+/// What the engine needs to know from the configuration. Swapped whole.
+#[derive(Clone, Debug, Default)]
+pub struct EngineRules {
+    pub guard: GuardRules,
+    pub trust: TrustList,
+    /// Master switch: when false, nothing is accepted.
+    pub enabled: bool,
+    /// Sources whose `from_node` is believed.
+    pub asserting_sources: Vec<String>,
+}
+
+/// Why an event was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    #[error("source {source_name:?} may not bring {trigger:?} events")]
+    NotAllowed { source_name: String, trigger: String },
+    #[error("{waiting} events of this sender wait already: try again later")]
+    LaneFull { waiting: usize },
+    #[error("thrall is switched off (enabled = false in thrall.toml)")]
+    Disabled,
+    #[error("the event cannot be stored")]
+    Store(#[from] StoreError),
+}
+
+/// One accepted envelope on its way through the recipes.
+struct Job {
+    seq: EnvelopeSeq,
+    envelope: Envelope,
+    /// Recipes that matched when it was accepted, in order, still to run.
+    runs: Vec<(String, Digest)>,
+}
+
+/// See the module's documentation. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<Store>,
+    registry: Arc<ArcSwap<Registry>>,
+    rules: Arc<ArcSwap<EngineRules>>,
+    ports: Ports,
+    clock: Arc<dyn Clock>,
+    lanes: Mutex<Lanes<Job>>,
+    /// Rung when a job was queued or a lane became free.
+    work: Notify,
+    /// Rung when a lane became free: the engine may be idle now.
+    idle: Notify,
+    slots: Arc<Semaphore>,
+    /// Called after each commit: log lines, the performer.
+    committed: Box<dyn Fn(&Commit) + Send + Sync>,
+}
+
+impl Engine {
+    pub fn new(
+        store: Arc<Store>,
+        registry: Arc<ArcSwap<Registry>>,
+        rules: Arc<ArcSwap<EngineRules>>,
+        ports: Ports,
+        clock: Arc<dyn Clock>,
+        max_per_lane: usize,
+        committed: Box<dyn Fn(&Commit) + Send + Sync>,
+    ) -> Self {
+        let shared = Shared {
+            store,
+            registry,
+            rules,
+            ports,
+            clock,
+            lanes: Mutex::new(Lanes::new(max_per_lane)),
+            work: Notify::new(),
+            idle: Notify::new(),
+            slots: Arc::new(Semaphore::new(MAX_RUNNING)),
+            committed,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Takes events in: stamps, matches, stores, queues. Returns when they are
+    /// durable, not when they are decided.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; either all events are taken or none.
+    pub async fn submit(&self, source: &Source, drafts: Vec<Draft>) -> Result<Vec<Accepted>, SubmitError> {
+        let shared = &self.shared;
+        if !shared.rules.load().enabled {
+            return Err(SubmitError::Disabled);
+        }
+        if let Some(draft) = drafts.iter().find(|draft| !may_bring(source, &draft.trigger)) {
+            return Err(SubmitError::NotAllowed {
+                source_name: source.name.clone(),
+                trigger: draft.trigger.clone(),
+            });
+        }
+        let now = shared.clock.now();
+        let registry = shared.registry.load_full();
+        let rules = shared.rules.load_full();
+        let incoming: Vec<Incoming> =
+            drafts.into_iter().map(|draft| stamp(&registry, &rules, source, draft, now)).collect();
+        {
+            let lanes = lock(&shared.lanes);
+            if let Some(full) = incoming.iter().find(|one| !lanes.has_room(&one.envelope.lane(), 1)) {
+                drop(full);
+                return Err(SubmitError::LaneFull { waiting: lanes.waiting() });
+            }
+        }
+        let accepted = shared.store.accept(incoming.clone()).await?;
+        {
+            let mut lanes = lock(&shared.lanes);
+            for (outcome, one) in accepted.iter().zip(incoming) {
+                if let Accepted::New { seq, .. } = outcome
+                    && !one.matched.is_empty()
+                {
+                    let lane = one.envelope.lane();
+                    lanes.push(&lane, Job { seq: *seq, envelope: one.envelope, runs: one.matched });
+                }
+            }
+        }
+        shared.work.notify_one();
+        Ok(accepted)
+    }
+
+    /// Queues what an earlier run of the program accepted and did not finish.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn resume(&self) -> Result<usize, StoreError> {
+        let mut resumed = 0;
+        let mut after = 0;
+        loop {
+            let page = self.shared.store.pending(after, 500)?;
+            let Some(last) = page.last() else { break };
+            after = last.seq;
+            let mut lanes = lock(&self.shared.lanes);
+            for pending in page {
+                let lane = pending.envelope.lane();
+                lanes.push(&lane, Job { seq: pending.seq, envelope: pending.envelope, runs: pending.missing });
+                resumed += 1;
+            }
+        }
+        self.shared.work.notify_one();
+        Ok(resumed)
+    }
+
+    /// Runs queued jobs until `stop` resolves. Running jobs are finished.
+    pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
+        tokio::pin!(stop);
+        loop {
+            while let Ok(slot) = Arc::clone(&self.shared.slots).try_acquire_owned() {
+                let Some((lane, job)) = lock(&self.shared.lanes).take() else { break };
+                let shared = Arc::clone(&self.shared);
+                tokio::spawn(async move {
+                    shared.process(&job).await;
+                    lock(&shared.lanes).finish(&lane);
+                    drop(slot);
+                    shared.work.notify_one();
+                    shared.idle.notify_waiters();
+                });
+            }
+            tokio::select! {
+                () = self.shared.work.notified() => {}
+                () = &mut stop => break,
+            }
+        }
+        // Every permit back means that every job in flight has ended.
+        let all = u32::try_from(MAX_RUNNING).unwrap_or(u32::MAX);
+        drop(self.shared.slots.acquire_many(all).await);
+    }
+
+    /// Resolves when nothing waits and nothing runs.
+    pub async fn idle(&self) {
+        loop {
+            let notified = self.shared.idle.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if lock(&self.shared.lanes).is_idle() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Events that wait for a run.
+    pub fn waiting(&self) -> usize {
+        lock(&self.shared.lanes).waiting()
+    }
+}
+
+/// Triggers that only the host itself makes.
+const HOST_TRIGGERS: [&str; 3] = ["on_tick", "on_result", "on_action"];
+
+fn may_bring(source: &Source, trigger: &str) -> bool {
+    let declared = source.triggers.iter().any(|allowed| allowed == trigger);
+    declared || (source.triggers.is_empty() && !HOST_TRIGGERS.contains(&trigger))
+}
+
+/// Puts the host's stamps on a draft. Fields that only the host may set are
+/// taken out, whoever sent them.
+fn stamp(registry: &Registry, rules: &EngineRules, source: &Source, draft: Draft, now: TimestampMs) -> Incoming {
+    let id = draft.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+    let mut fields = draft.fields;
+    fields.retain(|field| !field.name.starts_with("host."));
+    let envelope = Envelope {
+        id,
+        trigger: draft.trigger,
+        source: source.name.clone(),
+        parent: None,
+        depth: 0,
+        received_at: now,
+        fields,
+    };
+    // What the guard stops still gets a row of its own, under no recipe.
+    let matched = if guard::check(&rules.guard, &envelope).is_some() {
+        vec![(String::new(), Digest::ZERO)]
+    } else {
+        let revisions = registry.matching(&envelope);
+        revisions.iter().map(|revision| (revision.recipe.name.clone(), revision.digest)).collect()
+    };
+    Incoming { envelope, dedupe_id: draft.id, matched }
+}
+
+/// The tier of an event's sender, as far as its source may assert one.
+pub fn tier_of(rules: &EngineRules, envelope: &Envelope) -> Tier {
+    if rules.asserting_sources.iter().any(|name| *name == envelope.source) {
+        rules.trust.tier_of(envelope.text("from_node"))
+    } else {
+        Tier::Unknown
+    }
+}
+
+impl Shared {
+    /// Runs what is left to run for one envelope, in order, one commit each.
+    /// When the store fails the envelope stays pending: nothing is lost, a
+    /// later start picks it up.
+    async fn process(&self, job: &Job) {
+        let rules = self.rules.load_full();
+        if let Some(stop) = guard::check(&rules.guard, &job.envelope) {
+            let tier = tier_of(&rules, &job.envelope);
+            let commit = pipeline::guard_commit(job.seq, &job.envelope, tier, stop, self.clock.now());
+            self.write(commit).await;
+            return;
+        }
+        let last = job.runs.len().saturating_sub(1);
+        for (index, (name, digest)) in job.runs.iter().enumerate() {
+            let revision = self.registry.load().revision(name, digest);
+            let ended = match revision {
+                Some(revision) => self.run_one(job, &rules, &revision, index == last).await,
+                None => self.write(self.gone(job, &rules, name, *digest, index == last)).await,
+            };
+            if ended {
+                return;
+            }
+        }
+    }
+
+    /// Decides and commits until the facts stood still. True ends the list.
+    async fn run_one(&self, job: &Job, rules: &EngineRules, revision: &Revision, is_last: bool) -> bool {
+        for _ in 0..MAX_STALE {
+            let now = self.clock.now();
+            let input = RunInput {
+                seq: job.seq,
+                envelope: &job.envelope,
+                revision,
+                tier: tier_of(rules, &job.envelope),
+                now,
+            };
+            let run = tokio::time::timeout(StageLimits::RUN_TIME, pipeline::run(&self.ports, input)).await;
+            let mut commit = match run {
+                Ok(Ok(commit)) => commit,
+                Ok(Err(FactError { what, cause })) => {
+                    tracing::error!(what, cause, seq = job.seq, "cannot decide, the event stays pending");
+                    return true;
+                }
+                Err(_) => pipeline::timed_out(input),
+            };
+            let stops = revision.recipe.stop && commit.row.counted;
+            commit.closes_envelope = is_last || stops;
+            match self.store.commit(commit.clone()).await {
+                Ok(CommitOutcome::Stale) => {}
+                Ok(CommitOutcome::Committed(_)) => {
+                    (self.committed)(&commit);
+                    return stops;
+                }
+                Ok(CommitOutcome::AlreadyDecided(_)) => return stops,
+                Err(error) => {
+                    tracing::error!(%error, seq = job.seq, "cannot commit, the event stays pending");
+                    return true;
+                }
+            }
+        }
+        tracing::error!(seq = job.seq, recipe = revision.recipe.name, "facts never stood still, the event stays pending");
+        true
+    }
+
+    fn gone(&self, job: &Job, rules: &EngineRules, name: &str, digest: Digest, is_last: bool) -> Commit {
+        let tier = tier_of(rules, &job.envelope);
+        let mut commit = pipeline::revision_gone(job.seq, &job.envelope, tier, name, digest, self.clock.now());
+        commit.closes_envelope = is_last;
+        commit
+    }
+
+    /// Commits a row that rests on no facts. True when the list must end.
+    async fn write(&self, commit: Commit) -> bool {
+        match self.store.commit(commit.clone()).await {
+            Ok(_) => {
+                (self.committed)(&commit);
+                commit.closes_envelope
+            }
+            Err(error) => {
+                tracing::error!(%error, seq = commit.row.envelope_seq, "cannot commit, the event stays pending");
+                true
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The short key of a sender, for log lines; `-` where there is none.
+pub fn log_sender(envelope: &Envelope) -> String {
+    envelope.field("from_node").map_or_else(|| "-".to_owned(), sender::sender_key)
+}

@@ -1,0 +1,51 @@
+//! The order of the stages, on one screen: filter, evaluate, plan. A run reads
+//! through its [`Ports`] and returns a [`Commit`]; it never writes and never
+//! performs, so a dry run is the same call with the result thrown away. The
+//! stages themselves are in `pipeline/`.
+
+mod evaluate;
+mod filter;
+pub mod guard;
+mod plan;
+pub mod ports;
+mod record;
+mod without_run;
+
+use crate::clock::TimestampMs;
+use crate::envelope::Envelope;
+use crate::envelope::sender::Tier;
+use crate::journal::Commit;
+use crate::recipes::registry::Revision;
+use ports::{FactError, Ports};
+pub use without_run::{guard_commit, revision_gone, timed_out};
+
+/// What a run is about.
+#[derive(Clone, Copy)]
+pub struct RunInput<'a> {
+    pub seq: crate::ids::EnvelopeSeq,
+    pub envelope: &'a Envelope,
+    pub revision: &'a Revision,
+    pub tier: Tier,
+    pub now: TimestampMs,
+}
+
+/// Runs one recipe on one envelope.
+///
+/// # Errors
+/// Only when the host's own facts cannot be read (database gone): the event
+/// then stays pending. Everything that a guest or a model does wrong is part
+/// of the returned commit.
+pub async fn run(ports: &Ports, input: RunInput<'_>) -> Result<Commit, FactError> {
+    let mut run = record::RunRecord::new(ports, input);
+    let filtered = filter::apply(ports, input, &mut run).await?;
+    let decided = match filtered {
+        filter::Filtered::Skip => None,
+        filter::Filtered::Decided(decided) => Some(decided),
+        filter::Filtered::Pass => Some(evaluate::apply(ports, input, &mut run).await),
+    };
+    let planned = match &decided {
+        Some(decided) => plan::apply(ports, input, &mut run, decided).await,
+        None => plan::Planned::skipped(),
+    };
+    Ok(run.into_commit(input, decided, planned))
+}

@@ -1,0 +1,212 @@
+//! The filter stage. The host's own checks come first, in the order of
+//! DESIGN.md section 5 (blocked tier, trust bypass, cooldown, rate limit,
+//! cache, context), then the filter component. Facts are read one by one and
+//! only as far as they are needed.
+
+use std::time::Duration;
+
+use super::evaluate::Decided;
+use super::ports::{FactError, ModelQuestion, Ports};
+use super::record::{RunRecord, host_verdict};
+use super::RunInput;
+use crate::envelope::sender::Tier;
+use crate::envelope::{Field, sender};
+use crate::ids::Digest;
+use crate::journal::{Assumption, EvalType};
+use crate::recipes::{Cooldown, EvaluatorKind, LlmSpec, OnFailure, RateLimit, StageSpec};
+use crate::stage::{GuestFault, StageLimits};
+use crate::verdict::FilterAnswer;
+
+pub(super) enum Filtered {
+    Skip,
+    Decided(Decided),
+    Pass,
+}
+
+pub(super) async fn apply(ports: &Ports, input: RunInput<'_>, run: &mut RunRecord) -> Result<Filtered, FactError> {
+    let spec = &input.revision.recipe.filter;
+    if input.tier == Tier::Blocked {
+        return Ok(skip(run, "sender is blocked"));
+    }
+    if let (Some(bypass), Tier::Team) = (&spec.bypass, input.tier) {
+        "bypass".clone_into(&mut run.filter.decision);
+        let verdict = host_verdict(&bypass.action, "bypass: team sender");
+        return Ok(Filtered::Decided(Decided::by_host(input, EvalType::Bypass, verdict)));
+    }
+    if let Some(cooldown) = &spec.cooldown
+        && let Some(reason) = cooling(ports, input, run, cooldown)?
+    {
+        return Ok(skip(run, &reason));
+    }
+    if let Some(limit) = &spec.rate_limit
+        && let Some(decided) = over_rate(ports, input, run, limit)?
+    {
+        return Ok(Filtered::Decided(decided));
+    }
+    run.inputs.context = session_context(ports, input)?;
+    if let Some(decided) = from_cache(ports, input, run)? {
+        return Ok(Filtered::Decided(decided));
+    }
+    match &spec.component {
+        Some(component) => Ok(ask_component(ports, input, run, component).await),
+        None => Ok(Filtered::Pass),
+    }
+}
+
+fn skip(run: &mut RunRecord, reason: &str) -> Filtered {
+    "skip".clone_into(&mut run.filter.decision);
+    reason.clone_into(&mut run.filter.reason);
+    Filtered::Skip
+}
+
+fn cooling(
+    ports: &Ports,
+    input: RunInput<'_>,
+    run: &mut RunRecord,
+    cooldown: &Cooldown,
+) -> Result<Option<String>, FactError> {
+    let key = crate::recipes::placeholders::fill_envelope(&cooldown.key, input.envelope);
+    let recipe = &input.revision.recipe.name;
+    let last = ports.facts.cooldown_last(recipe, &key)?;
+    run.inputs.cooldown_last = last;
+    run.assumptions.push(Assumption::CooldownUnchanged { recipe: recipe.clone(), key: key.clone(), last });
+    run.cooldown_key = Some(key);
+    let ends = last.map(|last| last.plus(Duration::from_secs(cooldown.seconds)));
+    Ok(ends.filter(|ends| *ends > input.now).map(|ends| {
+        let remaining = ends.0.saturating_sub(input.now.0).div_ceil(1000);
+        format!("cooldown ({remaining} s remaining)")
+    }))
+}
+
+fn over_rate(
+    ports: &Ports,
+    input: RunInput<'_>,
+    run: &mut RunRecord,
+    limit: &RateLimit,
+) -> Result<Option<Decided>, FactError> {
+    let Some(from_node) = input.envelope.field("from_node") else {
+        return Ok(None);
+    };
+    let recipe = &input.revision.recipe.name;
+    let sender_key = sender::sender_key(from_node);
+    let since = input.now.minus(Duration::from_secs(limit.window_s));
+    let count = ports.facts.rate_count(recipe, &sender_key, since, limit.max)?;
+    run.inputs.rate_count = Some(count);
+    if count >= limit.max {
+        "rate_limited".clone_into(&mut run.filter.decision);
+        let reason = format!("more than {} in {} s from this sender", limit.max, limit.window_s);
+        let verdict = host_verdict(&limit.action, reason);
+        return Ok(Some(Decided::by_host(input, EvalType::RateLimit, verdict)));
+    }
+    run.assumptions.push(Assumption::RateBelow { recipe: recipe.clone(), sender_key, since, below: limit.max });
+    Ok(None)
+}
+
+fn session_context(ports: &Ports, input: RunInput<'_>) -> Result<Vec<Field>, FactError> {
+    match input.envelope.text("session_id") {
+        "" => Ok(Vec::new()),
+        session => ports.facts.context(&input.revision.recipe.name, session, input.now),
+    }
+}
+
+/// The key covers everything that the model would see and everything that
+/// turns its answer into an action, so one harmless mail never decides for
+/// the next one.
+pub(super) fn cache_key(input: RunInput<'_>, question_digest: &Digest, model: &str) -> Digest {
+    Digest::of_parts(&[
+        b"thrall verdict cache 1",
+        &question_digest.0,
+        &input.revision.digest.0,
+        model.as_bytes(),
+        input.tier.as_str().as_bytes(),
+    ])
+}
+
+fn from_cache(ports: &Ports, input: RunInput<'_>, run: &mut RunRecord) -> Result<Option<Decided>, FactError> {
+    let recipe = &input.revision.recipe;
+    let (Some(_), Some(spec)) = (recipe.filter.cache_ttl_s, first_llm(input)) else {
+        return Ok(None);
+    };
+    let question = ModelQuestion {
+        spec,
+        envelope: input.envelope,
+        tier: input.tier,
+        context: &run.inputs.context,
+        gathered: &run.gathered,
+    };
+    // A question that cannot be rendered is reported where it is asked.
+    let Ok(prepared) = ports.classifier.prepare(&question) else {
+        return Ok(None);
+    };
+    let key = cache_key(input, &prepared.input_digest, &prepared.model);
+    let cached = ports.facts.cached(&key, input.now)?;
+    run.cache_key = Some(key);
+    run.inputs.cached.clone_from(&cached);
+    Ok(cached.map(|cached| {
+        "cache_hit".clone_into(&mut run.filter.decision);
+        let mut decided = Decided::by_host(input, EvalType::Cache, cached.verdict);
+        decided.model = cached.model;
+        decided.prompt_hash = cached.prompt_hash;
+        decided
+    }))
+}
+
+fn first_llm(input: RunInput<'_>) -> Option<&LlmSpec> {
+    input.revision.recipe.evaluators.iter().find_map(|evaluator| match &evaluator.kind {
+        EvaluatorKind::Llm(spec) => Some(spec),
+        EvaluatorKind::Component(_) => None,
+    })
+}
+
+const STAGE: &str = "filter";
+
+async fn ask_component(ports: &Ports, input: RunInput<'_>, run: &mut RunRecord, spec: &StageSpec) -> Filtered {
+    let answer = match input.revision.components.get(&spec.component) {
+        Some(component) => {
+            let situation = run.situation(input, STAGE, spec);
+            let outcome = ports
+                .sandbox
+                .filter(*component, input.envelope, &situation, StageLimits::decider(), run.door(STAGE))
+                .await;
+            run.keep(STAGE, outcome)
+        }
+        None => Err(GuestFault::NotLoaded(format!("{:?}", spec.component))),
+    };
+    match answer {
+        Ok(answer) => follow(input, run, answer),
+        Err(fault) => on_fault(input, run, spec, &fault),
+    }
+}
+
+fn follow(input: RunInput<'_>, run: &mut RunRecord, answer: FilterAnswer) -> Filtered {
+    run.filter.component = Some(answer.clone());
+    match answer {
+        FilterAnswer::Pass => Filtered::Pass,
+        FilterAnswer::Inject { fields } => {
+            "inject".clone_into(&mut run.filter.decision);
+            let named = fields.into_iter().map(|field| Field::new(format!("inject.{}", field.name), field.value));
+            run.gathered.extend(named);
+            Filtered::Pass
+        }
+        FilterAnswer::Decide { verdict } => {
+            "decide".clone_into(&mut run.filter.decision);
+            Filtered::Decided(Decided::by_host(input, EvalType::Filter, verdict))
+        }
+        FilterAnswer::Skip { reason } => skip(run, &reason),
+    }
+}
+
+fn on_fault(input: RunInput<'_>, run: &mut RunRecord, spec: &StageSpec, fault: &GuestFault) -> Filtered {
+    run.filter.reason = format!("filter {}: {fault}", fault.code());
+    match &spec.on_failure {
+        OnFailure::Pass => Filtered::Pass,
+        OnFailure::Block => {
+            "skip".clone_into(&mut run.filter.decision);
+            Filtered::Skip
+        }
+        OnFailure::Action(action) => {
+            let verdict = host_verdict(action, run.filter.reason.clone());
+            Filtered::Decided(Decided::by_host(input, EvalType::Fallback, verdict))
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What a run may ask of the outside world. Live runs answer from the store
+//! and the model service, dry runs and replays from a recorded row: the
+//! pipeline cannot tell the difference.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::clock::TimestampMs;
+use crate::envelope::{Envelope, Field};
+use crate::envelope::sender::Tier;
+use crate::ids::Digest;
+use crate::journal::CachedVerdict;
+use crate::recipes::LlmSpec;
+use crate::stage::{HostAnswer, HostError, HostRequest, Sandbox};
+
+/// The host's facts could not be read; nothing may be decided on a guess.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {what}: {cause}")]
+pub struct FactError {
+    pub what: &'static str,
+    pub cause: String,
+}
+
+/// Indexed state that the host's own filter stages look at.
+pub trait Facts: Send + Sync {
+    /// When the cooldown was last set.
+    ///
+    /// # Errors
+    /// When the store cannot be read; so for all of these.
+    fn cooldown_last(&self, recipe: &str, key: &str) -> Result<Option<TimestampMs>, FactError>;
+
+    /// Counted runs of `recipe` for this sender since `since`, at most `cap`.
+    ///
+    /// # Errors
+    /// See [`Facts::cooldown_last`].
+    fn rate_count(&self, recipe: &str, sender_key: &str, since: TimestampMs, cap: u32) -> Result<u32, FactError>;
+
+    /// A model's verdict kept under this key and not yet expired.
+    ///
+    /// # Errors
+    /// See [`Facts::cooldown_last`].
+    fn cached(&self, key: &Digest, now: TimestampMs) -> Result<Option<CachedVerdict>, FactError>;
+
+    /// Live context of a session, as this recipe sees it.
+    ///
+    /// # Errors
+    /// See [`Facts::cooldown_last`].
+    fn context(&self, recipe: &str, session: &str, now: TimestampMs) -> Result<Vec<Field>, FactError>;
+}
+
+/// Who asks: authority and namespace of a host call.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    pub recipe: String,
+    pub stage: String,
+    pub session: String,
+    pub from_node: String,
+    pub now: TimestampMs,
+}
+
+/// Answers the questions of guests, after they were authorised.
+#[async_trait]
+pub trait Answers: Send + Sync {
+    async fn answer(&self, scope: &Scope, request: &HostRequest) -> Result<HostAnswer, HostError>;
+}
+
+/// A question to the model, before rendering.
+#[derive(Clone, Copy)]
+pub struct ModelQuestion<'a> {
+    pub spec: &'a LlmSpec,
+    pub envelope: &'a Envelope,
+    pub tier: Tier,
+    pub context: &'a [Field],
+    /// Gathered and injected fields; injected ones are named `inject.NAME`.
+    pub gathered: &'a [Field],
+}
+
+/// A question that is ready to be asked: rendered, with its label set fixed.
+#[derive(Clone, Debug)]
+pub struct PreparedQuestion {
+    pub model: String,
+    pub prompt_hash: String,
+    /// Kind of message to action, the recipe's mapping over the prompt's.
+    pub actions: BTreeMap<String, String>,
+    /// Everything that the model will see, and its parameters.
+    pub input_digest: Digest,
+    pub rendered: Arc<crate::model::ClassifyRequest>,
+    /// How the question stands in the record.
+    pub request: HostRequest,
+}
+
+/// The model, as the pipeline sees it.
+#[async_trait]
+pub trait Classifier: Send + Sync {
+    /// Renders a question.
+    ///
+    /// # Errors
+    /// When the prompt or the model is missing, or a placeholder cannot be
+    /// resolved: the recipe's fallback then applies and says so.
+    fn prepare(&self, question: &ModelQuestion<'_>) -> Result<PreparedQuestion, HostError>;
+
+    /// Asks. Waiting is bounded; a full queue is `Unavailable`.
+    async fn classify(&self, question: &PreparedQuestion) -> Result<HostAnswer, HostError>;
+}
+
+/// Everything that a run reaches.
+#[derive(Clone)]
+pub struct Ports {
+    pub sandbox: Arc<dyn Sandbox>,
+    pub facts: Arc<dyn Facts>,
+    pub answers: Arc<dyn Answers>,
+    pub classifier: Arc<dyn Classifier>,
+    /// Names the engine in `host_inputs`: versions that a replay depends on.
+    pub engine: Arc<str>,
+}

@@ -1,0 +1,218 @@
+//! What a run gathers about itself while it goes on, and how that becomes the
+//! row, the trace and the commit.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::evaluate::Decided;
+use super::plan::Planned;
+use super::ports::{Ports, Scope};
+use super::RunInput;
+use crate::capabilities::Gate;
+use crate::envelope::{Field, sender};
+use crate::ids::Digest;
+use crate::journal::{
+    ActionTrace, Assumption, CacheEntry, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace, FilterTrace, HostInputs,
+    RecipeTrace, Trace, UsageTrace, decision_hash,
+};
+use crate::recipes::StageSpec;
+use crate::stage::{HostCallRecord, HostCalls, LogLine, StageOutcome};
+use crate::verdict::{self, Situation, Verdict};
+
+/// The growing record of one run.
+pub(super) struct RunRecord {
+    started: Instant,
+    scope: Scope,
+    gate: Arc<Gate>,
+    pub(super) filter: FilterTrace,
+    pub(super) inputs: HostInputs,
+    /// Gathered fields, and injected ones as `inject.NAME`.
+    pub(super) gathered: Vec<Field>,
+    pub(super) cache_key: Option<Digest>,
+    pub(super) cache: Option<CacheEntry>,
+    pub(super) assumptions: Vec<Assumption>,
+    pub(super) cooldown_key: Option<String>,
+    pub(super) model_tokens: u32,
+    usage: Vec<(String, crate::stage::Usage)>,
+    logs: Vec<LogLine>,
+}
+
+impl RunRecord {
+    pub(super) fn new(ports: &Ports, input: RunInput<'_>) -> Self {
+        let scope = Scope {
+            recipe: input.revision.recipe.name.clone(),
+            stage: String::new(),
+            session: input.envelope.text("session_id").to_owned(),
+            from_node: input.envelope.text("from_node").to_owned(),
+            now: input.now,
+        };
+        Self {
+            started: Instant::now(),
+            gate: Arc::new(Gate::new(scope.clone(), Arc::clone(&input.revision.grant), Arc::clone(&ports.answers))),
+            scope,
+            filter: FilterTrace {
+                decision: "pass".to_owned(),
+                tier: input.tier,
+                reason: String::new(),
+                component: None,
+            },
+            inputs: HostInputs {
+                tier: Some(input.tier),
+                engine: ports.engine.to_string(),
+                ..HostInputs::default()
+            },
+            gathered: Vec::new(),
+            cache_key: None,
+            cache: None,
+            assumptions: Vec::new(),
+            cooldown_key: None,
+            model_tokens: 0,
+            usage: Vec::new(),
+            logs: Vec::new(),
+        }
+    }
+
+    /// What a stage is told besides the envelope.
+    pub(super) fn situation(&self, input: RunInput<'_>, stage: &str, spec: &StageSpec) -> Situation {
+        Situation {
+            now: input.now,
+            seed: verdict::seed(&input.envelope.id, &self.scope.recipe, stage),
+            tier: input.tier,
+            context: self.inputs.context.clone(),
+            gathered: self.gathered.clone(),
+            config: spec.config.clone(),
+        }
+    }
+
+    /// The door to the host for one stage.
+    pub(super) fn door(&self, stage: &str) -> Arc<dyn HostCalls> {
+        self.gate.for_stage(stage)
+    }
+
+    /// Keeps what a call used and logged, and hands on its answer.
+    pub(super) fn keep<T>(&mut self, stage: &str, outcome: StageOutcome<T>) -> Result<T, crate::stage::GuestFault> {
+        self.usage.push((stage.to_owned(), outcome.usage));
+        self.logs.extend(outcome.logs);
+        outcome.answer
+    }
+
+    /// Keeps a question that the host itself asked.
+    pub(super) fn keep_call(&self, record: HostCallRecord) {
+        self.gate.keep(record);
+    }
+
+    pub(super) fn into_commit(self, input: RunInput<'_>, decided: Option<Decided>, planned: Planned) -> Commit {
+        let wall_us = micros(self.started.elapsed());
+        let skipped = decided.is_none();
+        let decided = decided.unwrap_or_else(|| Decided::skipped(&self.filter.reason));
+        let host_calls = self.gate.take_records();
+        let hash = decision_hash::decision_hash(
+            &self.filter.decision,
+            self.filter.component.as_ref(),
+            input.tier,
+            &decided.verdict,
+            &decided.action,
+            &planned.operations,
+            &host_calls,
+        );
+        let envelope = input.envelope;
+        let mode = input.revision.effective_mode;
+        let executed = mode.acts() && !skipped && planned.completed;
+        let row = DecisionRow {
+            envelope_seq: input.seq,
+            at: input.now,
+            recipe: self.scope.recipe.clone(),
+            revision: input.revision.digest,
+            trigger: envelope.trigger.clone(),
+            source: envelope.source.clone(),
+            from_node: envelope.text("from_node").to_owned(),
+            sender_key: envelope.field("from_node").map(sender::sender_key).unwrap_or_default(),
+            session_id: envelope.text("session_id").to_owned(),
+            tier: input.tier,
+            mode,
+            eval_type: decided.eval_type,
+            action: decided.action.clone(),
+            action_name: action_name(&decided, mode.acts(), skipped, planned.completed),
+            reason: bounded(&decided.verdict.reason),
+            confidence: decided.verdict.confidence,
+            prompt_hash: decided.prompt_hash.clone(),
+            model: decided.model.clone(),
+            counted: !skipped,
+            wall_us,
+            decision_hash: hash,
+        };
+        let trace = Trace {
+            trigger: envelope.trigger.clone(),
+            filter: self.filter,
+            evaluate: EvaluateTrace {
+                eval_type: decided.eval_type,
+                stage: decided.stage,
+                model: decided.model,
+                prompt_hash: decided.prompt_hash,
+                scores: decided.scores,
+                result: decided.verdict,
+                notes: decided.notes,
+            },
+            action: ActionTrace {
+                name: decided.action.clone(),
+                operations: planned.operations,
+                executed,
+                notes: planned.notes,
+            },
+            host_calls,
+            host_inputs: self.inputs,
+            logs: self.logs,
+            usage: UsageTrace { stages: self.usage, model_tokens: self.model_tokens, wall_us },
+            recipe: RecipeTrace {
+                name: self.scope.recipe,
+                revision: input.revision.digest,
+                grant_revision: input.revision.grant.digest,
+                mode,
+            },
+            decision_hash: hash,
+        };
+        let task = input.revision.recipe.actions.get(&decided.action).and_then(|action| action.task.clone());
+        Commit {
+            row,
+            trace,
+            delivery: Delivery {
+                body_text: envelope.text("body_text").to_owned(),
+                msg_type: envelope.text("msg_type").to_owned(),
+                task,
+            },
+            cooldown: self.cooldown_key.filter(|_| executed).map(|key| (key, input.now)),
+            cache: self.cache,
+            assumptions: self.assumptions,
+            closes_envelope: false,
+        }
+    }
+}
+
+/// The longest reason that is kept, in characters (the old column's limit).
+const MAX_REASON_CHARS: usize = 2000;
+
+fn bounded(reason: &str) -> String {
+    reason.chars().take(MAX_REASON_CHARS).collect()
+}
+
+/// The word that scripts read in `action_name`.
+fn action_name(decided: &Decided, acts: bool, skipped: bool, completed: bool) -> String {
+    match decided.action.as_str() {
+        _ if skipped => "skip".to_owned(),
+        _ if !acts => "manual_skip".to_owned(),
+        _ if !completed => format!("{}_error", decided.action),
+        _ if decided.eval_type == EvalType::RateLimit => "rate_limited".to_owned(),
+        "wake" => "summon".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A verdict of the host, for stages that decide without asking anyone.
+pub(super) fn host_verdict(action: &str, reason: impl Into<String>) -> Verdict {
+    Verdict::certain(action, reason)
+}
+

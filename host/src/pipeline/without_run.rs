@@ -1,0 +1,131 @@
+//! Rows for events on which no recipe ran to its end: stopped by the guard,
+//! out of time, or bound to a revision that is no longer there. Pure.
+
+use super::RunInput;
+use super::evaluate::fallback_action;
+use super::guard::Stop;
+use crate::clock::TimestampMs;
+use crate::envelope::sender::{self, Tier};
+use crate::envelope::Envelope;
+use crate::ids::{Digest, EnvelopeSeq};
+use crate::journal::{
+    ActionTrace, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace, FilterTrace, HostInputs, RecipeTrace, Trace,
+    UsageTrace, decision_hash,
+};
+use crate::recipes::Mode;
+use crate::stage::StageLimits;
+use crate::verdict::Verdict;
+
+/// The guard let no recipe see the event.
+pub fn guard_commit(seq: EnvelopeSeq, envelope: &Envelope, tier: Tier, stop: Stop, now: TimestampMs) -> Commit {
+    let verdict = Verdict::certain(stop.action_name(), stop.reason());
+    let about = About { seq, envelope, tier, now, recipe: "", revision: Digest::ZERO, mode: Mode::Automated };
+    Commit { closes_envelope: true, ..commit(&about, EvalType::Skip, "skip", stop.action_name(), verdict) }
+}
+
+/// The run took longer than [`StageLimits::RUN_TIME`]: nothing is performed.
+pub fn timed_out(input: RunInput<'_>) -> Commit {
+    let reason = format!("timed out after {} s", StageLimits::RUN_TIME.as_secs());
+    let verdict = Verdict::certain(fallback_action(input), reason);
+    let about = About {
+        seq: input.seq,
+        envelope: input.envelope,
+        tier: input.tier,
+        now: input.now,
+        recipe: &input.revision.recipe.name,
+        revision: input.revision.digest,
+        mode: input.revision.effective_mode,
+    };
+    commit(&about, EvalType::Fallback, "pass", "timed_out", verdict)
+}
+
+/// The revision that matched when the event was accepted can no longer run.
+pub fn revision_gone(
+    seq: EnvelopeSeq,
+    envelope: &Envelope,
+    tier: Tier,
+    recipe: &str,
+    revision: Digest,
+    now: TimestampMs,
+) -> Commit {
+    let reason = format!("revision {} of the recipe is no longer loaded", revision.short());
+    let about = About { seq, envelope, tier, now, recipe, revision, mode: Mode::Disabled };
+    commit(&about, EvalType::Skip, "skip", "revision_gone", Verdict::certain("skip", reason))
+}
+
+struct About<'a> {
+    seq: EnvelopeSeq,
+    envelope: &'a Envelope,
+    tier: Tier,
+    now: TimestampMs,
+    recipe: &'a str,
+    revision: Digest,
+    mode: Mode,
+}
+
+fn commit(about: &About<'_>, eval_type: EvalType, filter: &str, action_name: &str, verdict: Verdict) -> Commit {
+    let envelope = about.envelope;
+    let hash = decision_hash::decision_hash(filter, None, about.tier, &verdict, &verdict.action, &[], &[]);
+    let row = DecisionRow {
+        envelope_seq: about.seq,
+        at: about.now,
+        recipe: about.recipe.to_owned(),
+        revision: about.revision,
+        trigger: envelope.trigger.clone(),
+        source: envelope.source.clone(),
+        from_node: envelope.text("from_node").to_owned(),
+        sender_key: envelope.field("from_node").map(sender::sender_key).unwrap_or_default(),
+        session_id: envelope.text("session_id").to_owned(),
+        tier: about.tier,
+        mode: about.mode,
+        eval_type,
+        action: verdict.action.clone(),
+        action_name: action_name.to_owned(),
+        reason: verdict.reason.clone(),
+        confidence: None,
+        prompt_hash: None,
+        model: None,
+        counted: false,
+        wall_us: 0,
+        decision_hash: hash,
+    };
+    let trace = Trace {
+        trigger: envelope.trigger.clone(),
+        filter: FilterTrace {
+            decision: filter.to_owned(),
+            tier: about.tier,
+            reason: verdict.reason.clone(),
+            component: None,
+        },
+        evaluate: EvaluateTrace {
+            eval_type,
+            stage: String::new(),
+            model: None,
+            prompt_hash: None,
+            scores: Vec::new(),
+            result: verdict.clone(),
+            notes: Vec::new(),
+        },
+        action: ActionTrace { name: verdict.action, operations: Vec::new(), executed: false, notes: Vec::new() },
+        host_calls: Vec::new(),
+        host_inputs: HostInputs { tier: Some(about.tier), ..HostInputs::default() },
+        logs: Vec::new(),
+        usage: UsageTrace::default(),
+        recipe: RecipeTrace {
+            name: about.recipe.to_owned(),
+            revision: about.revision,
+            grant_revision: Digest::ZERO,
+            mode: about.mode,
+        },
+        decision_hash: hash,
+    };
+    Commit {
+        row,
+        trace,
+        delivery: Delivery::default(),
+        cooldown: None,
+        cache: None,
+        assumptions: Vec::new(),
+        closes_envelope: false,
+    }
+}
