@@ -4,6 +4,7 @@
 //! and in `rehearsal/` for recorded ones.
 
 pub mod live;
+pub mod model_questions;
 
 use std::sync::Arc;
 use std::sync::Mutex;

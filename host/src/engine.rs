@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::{Clock, TimestampMs};
 use crate::envelope::json::Draft;
-use crate::envelope::sender::{self, Tier, TrustList};
+use crate::envelope::sender::{Tier, TrustList};
 use crate::envelope::Envelope;
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{Commit, CommitOutcome};
@@ -364,7 +364,3 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The short key of a sender, for log lines; `-` where there is none.
-pub fn log_sender(envelope: &Envelope) -> String {
-    envelope.field("from_node").map_or_else(|| "-".to_owned(), sender::sender_key)
-}

@@ -1,1 +1,12 @@
+//! The promises, one module each, kept against the real program, real SQLite,
+//! real components and a real model.
 
+mod bad_input;
+mod dryrun_changes_nothing;
+mod hostile_guests;
+mod ingest_twice;
+mod kill_nine;
+mod message_is_data;
+mod old_scripts;
+mod seed_recipes;
+mod sockets;

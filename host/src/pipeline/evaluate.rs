@@ -185,12 +185,14 @@ async fn ask_model(
     spec: &LlmSpec,
     details: &mut ModelDetails,
 ) -> Said {
+    let declared: Vec<&str> = input.revision.recipe.actions.keys().map(String::as_str).collect();
     let question = ModelQuestion {
         spec,
         envelope: input.envelope,
         tier: input.tier,
         context: &run.inputs.context,
         gathered: &run.gathered,
+        declared: &declared,
     };
     let prepared = match ports.classifier.prepare(&question) {
         Ok(prepared) => prepared,

@@ -127,12 +127,14 @@ fn from_cache(ports: &Ports, input: RunInput<'_>, run: &mut RunRecord) -> Result
     let (Some(_), Some(spec)) = (recipe.filter.cache_ttl_s, first_llm(input)) else {
         return Ok(None);
     };
+    let declared: Vec<&str> = input.revision.recipe.actions.keys().map(String::as_str).collect();
     let question = ModelQuestion {
         spec,
         envelope: input.envelope,
         tier: input.tier,
         context: &run.inputs.context,
         gathered: &run.gathered,
+        declared: &declared,
     };
     // A question that cannot be rendered is reported where it is asked.
     let Ok(prepared) = ports.classifier.prepare(&question) else {

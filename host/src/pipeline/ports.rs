@@ -75,6 +75,8 @@ pub struct ModelQuestion<'a> {
     pub context: &'a [Field],
     /// Gathered and injected fields; injected ones are named `inject.NAME`.
     pub gathered: &'a [Field],
+    /// Actions that the recipe declares: the labels of a prompt without kinds.
+    pub declared: &'a [&'a str],
 }
 
 /// A question that is ready to be asked: rendered, with its label set fixed.

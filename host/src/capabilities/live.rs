@@ -1,0 +1,118 @@
+//! The live world's answers to guests: the journal, context and flags from the
+//! store, the model from its service. Namespaces and scopes are narrowed here,
+//! after the gate has let a question through and before anything is read.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::model_questions::ModelQuestions;
+use crate::clock::TimestampMs;
+use crate::envelope::Field;
+use crate::ids::Digest;
+use crate::journal::CachedVerdict;
+use crate::pipeline::ports::{Answers, FactError, Facts, Scope};
+use crate::stage::{HostAnswer, HostError, HostRequest, JournalQuery};
+use crate::store::{Store, StoreError};
+
+/// Answers from the store and the model service.
+pub struct LiveAnswers {
+    store: Arc<Store>,
+    model: Arc<ModelQuestions>,
+}
+
+impl LiveAnswers {
+    pub fn new(store: Arc<Store>, model: Arc<ModelQuestions>) -> Self {
+        Self { store, model }
+    }
+}
+
+#[async_trait]
+impl Answers for LiveAnswers {
+    async fn answer(&self, scope: &Scope, request: &HostRequest) -> Result<HostAnswer, HostError> {
+        match request {
+            HostRequest::ContextGet { session, key } => {
+                own_session(scope, session)?;
+                let fields = self.store.context(&scope.recipe, session, scope.now).map_err(failed)?;
+                let value = fields.into_iter().find(|field| field.name == *key).map(|field| field.value);
+                Ok(HostAnswer::Text(value))
+            }
+            HostRequest::ContextFlag { key } => {
+                self.store.flag(&scope.recipe, key, scope.now).map(HostAnswer::Text).map_err(failed)
+            }
+            HostRequest::JournalCount { query } => {
+                let query = own_rows(scope, query)?;
+                self.store.journal_count(&query, scope.now).map(HostAnswer::Count).map_err(failed)
+            }
+            HostRequest::JournalRecent { query } => {
+                let query = own_rows(scope, query)?;
+                self.store.journal_recent(&query, scope.now).map(HostAnswer::Entries).map_err(failed)
+            }
+            HostRequest::ModelClassify { prompt, label_set, text } => {
+                self.model.classify_for_guest(prompt, label_set, text).await
+            }
+            HostRequest::ModelComplete { prompt, text, max_tokens } => {
+                self.model.complete_for_guest(prompt, text, *max_tokens).await
+            }
+            HostRequest::ModelEmbed { .. } => Err(HostError::Failed("this version has no embedding model".to_owned())),
+            HostRequest::BreakerState { .. } => Err(HostError::Failed("this version has no breakers".to_owned())),
+            HostRequest::CockpitGet { .. } => Err(HostError::Failed("no node is connected".to_owned())),
+        }
+    }
+}
+
+/// Context belongs to the session of the event at hand.
+fn own_session(scope: &Scope, session: &str) -> Result<(), HostError> {
+    if session == scope.session {
+        Ok(())
+    } else {
+        Err(HostError::Denied("[reads] context = { scope = \"all\" }".to_owned()))
+    }
+}
+
+/// Without a wider grant a recipe reads the rows that it wrote itself.
+fn own_rows(scope: &Scope, query: &JournalQuery) -> Result<JournalQuery, HostError> {
+    match &query.recipe {
+        Some(recipe) if *recipe != scope.recipe => {
+            Err(HostError::Denied("[reads] journal = { scope = \"all\" }".to_owned()))
+        }
+        _ => Ok(JournalQuery { recipe: Some(scope.recipe.clone()), ..query.clone() }),
+    }
+}
+
+fn failed(error: StoreError) -> HostError {
+    HostError::Failed(error.to_string())
+}
+
+/// The host's own facts, from the store.
+pub struct LiveFacts {
+    store: Arc<Store>,
+}
+
+impl LiveFacts {
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store }
+    }
+}
+
+fn unreadable(what: &'static str) -> impl Fn(StoreError) -> FactError {
+    move |error| FactError { what, cause: error.to_string() }
+}
+
+impl Facts for LiveFacts {
+    fn cooldown_last(&self, recipe: &str, key: &str) -> Result<Option<TimestampMs>, FactError> {
+        self.store.cooldown_last(recipe, key).map_err(unreadable("cooldown"))
+    }
+
+    fn rate_count(&self, recipe: &str, sender_key: &str, since: TimestampMs, cap: u32) -> Result<u32, FactError> {
+        self.store.rate_count(recipe, sender_key, since, cap).map_err(unreadable("rate count"))
+    }
+
+    fn cached(&self, key: &Digest, now: TimestampMs) -> Result<Option<CachedVerdict>, FactError> {
+        self.store.cached(key, now).map_err(unreadable("verdict cache"))
+    }
+
+    fn context(&self, recipe: &str, session: &str, now: TimestampMs) -> Result<Vec<Field>, FactError> {
+        self.store.context(recipe, session, now).map_err(unreadable("context"))
+    }
+}

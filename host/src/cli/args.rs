@@ -1,0 +1,202 @@
+//! What a user can type. Only clap types: no I/O, no decisions.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The doorkeeper of an AI agent's node.
+///
+/// Everything that arrives meets cheap, sandboxed recipes and a small model
+/// first; only what matters wakes the agent.
+#[derive(Debug, Parser)]
+#[command(name = "thrall", version, max_term_width = 100)]
+#[command(after_help = "Exit status: 0 done, 1 no (a check failed, a thing was refused), 2 usage or environment.
+
+Examples:
+  thrall --home ~/node init
+  thrall --home ~/node ingest mail.jsonl
+  thrall --home ~/node journal list --action wake
+  thrall --home ~/node dryrun mail-triage --last 20")]
+pub(super) struct Arguments {
+    /// The home folder.
+    #[arg(long, global = true, env = "THRALL_HOME", value_name = "DIR")]
+    home: Option<PathBuf>,
+
+    /// Print data as JSON (commands that read).
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+
+    /// Say more on standard error; twice for even more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+impl Arguments {
+    /// The home: as given, else `~/.thrall`, else `.thrall` here.
+    pub(super) fn home_path(&self) -> PathBuf {
+        self.home.clone().unwrap_or_else(|| {
+            std::env::home_dir().map_or_else(|| PathBuf::from(".thrall"), |home| home.join(".thrall"))
+        })
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make a home with the shipped recipes, prompts and grants.
+    Init(InitArgs),
+    /// Run the doorkeeper: sockets, engine, outbox.
+    Serve(ServeArgs),
+    /// Take in a file of envelopes (JSON Lines), through the same path as live events.
+    Ingest(IngestArgs),
+    /// Run a recipe without acting and show the whole trace.
+    Dryrun(DryrunArgs),
+    /// Tell one event's whole story.
+    Explain(ExplainArgs),
+    /// Read the journal, or check that nobody changed it.
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// List, check and show recipes.
+    #[command(subcommand)]
+    Recipe(RecipeCommand),
+    /// List, fetch and verify language models.
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Counts: what waits, what was decided, what was refused.
+    Status,
+    /// Look for what is wrong with this home and this machine.
+    Doctor,
+    /// Measure this machine.
+    #[command(subcommand)]
+    Bench(BenchCommand),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// The folder to make; the same as --home.
+    pub(super) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// End after everything that waits is decided (for tests and scripts).
+    #[arg(long, hide = true)]
+    pub(super) until_idle: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IngestArgs {
+    /// A file of envelopes, one JSON object a line; `-` for standard input.
+    pub(super) file: PathBuf,
+    /// Show every decision, not only the totals.
+    #[arg(long)]
+    pub(super) table: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("events").required(true).args(["envelope", "journal", "last"]))]
+pub(super) struct DryrunArgs {
+    /// A recipe's name, or a .toml or .wasm file that is not installed.
+    pub(super) recipe: String,
+    /// A file with one envelope; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(super) envelope: Option<PathBuf>,
+    /// A journal row: its event, with what the host knew then.
+    #[arg(long, value_name = "ID")]
+    pub(super) journal: Option<i64>,
+    /// The last N events of this recipe.
+    #[arg(long, value_name = "N")]
+    pub(super) last: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// A journal row number or an envelope id.
+    pub(super) id: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum JournalCommand {
+    /// The newest rows, newest first.
+    List(JournalFilterArgs),
+    /// One row with its trace.
+    Show { id: i64 },
+    /// New rows as they come; ends with Ctrl-C.
+    Tail {
+        /// Print what is there and stop.
+        #[arg(long)]
+        once: bool,
+        /// Start after this row.
+        #[arg(long, default_value_t = 0)]
+        after: i64,
+    },
+    /// Walk the hash chain; names the first row that was changed or is missing.
+    Verify,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct JournalFilterArgs {
+    #[arg(long, default_value_t = 20)]
+    pub(super) limit: u32,
+    #[arg(long)]
+    pub(super) recipe: Option<String>,
+    #[arg(long)]
+    pub(super) action: Option<String>,
+    /// A node id or its first 16 characters.
+    #[arg(long)]
+    pub(super) sender: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RecipeCommand {
+    /// Every recipe with its state and modes.
+    List,
+    /// Check a recipe file, or every recipe of the home.
+    Check {
+        /// A .toml or .wasm file; all recipes of the home if left out.
+        file: Option<PathBuf>,
+    },
+    /// One recipe: stages, actions, components, grant.
+    Show { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ModelCommand {
+    /// The catalogue, and what is on disk.
+    List,
+    /// Fetch models; their SHA-256 is checked.
+    Pull {
+        /// Names from `thrall model list`.
+        names: Vec<String>,
+        /// Fetch the models that the shipped recipes use and that are not there.
+        #[arg(long, conflicts_with_all = ["names", "from_file"])]
+        missing: bool,
+        /// Take the file from here instead of from the network.
+        #[arg(long, value_name = "FILE")]
+        from_file: Option<PathBuf>,
+    },
+    /// Check the files on disk against the catalogue.
+    Verify { names: Vec<String> },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BenchCommand {
+    /// Events per second, latency, sandbox and journal, with their baselines.
+    Engine {
+        /// Events in each round.
+        #[arg(long, default_value_t = 20_000)]
+        events: u32,
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+    },
+    /// Load time, prefill rate, classification with and without cached prefix.
+    Model {
+        /// A name from the catalogue.
+        #[arg(long, default_value = "gemma3-270m")]
+        model: String,
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+    },
+}

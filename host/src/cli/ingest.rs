@@ -1,0 +1,111 @@
+//! `thrall ingest`: a file of envelopes through the same path as live events.
+//! With a running service it goes through its socket; without one, an engine
+//! is started here for as long as it takes.
+
+mod lines;
+mod summary;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::args::IngestArgs;
+use super::printer::Printer;
+use super::progress;
+use super::socket_client::{Sent, SocketClient};
+use super::Outcome;
+use crate::app::App;
+use crate::clock::SystemClock;
+use crate::engine::{Source, SubmitError};
+use crate::envelope::json::Refusal;
+use crate::home::Home;
+use crate::server::EventAnswer;
+use lines::{Line, Lines};
+use summary::Summary;
+
+/// Envelopes in one submission: enough to share an fsync.
+const BATCH: usize = 128;
+/// How long a full lane is given to drain before the next try.
+const RETRY: Duration = Duration::from_millis(20);
+
+pub(super) async fn run(home: &Path, args: &IngestArgs, printer: &Printer) -> anyhow::Result<Outcome> {
+    let home = Home::existing(home)?;
+    let mut lines = Lines::open(&args.file)?;
+    let client = SocketClient::new(&home.socket("operator"));
+    let summary = if client.is_alive().await {
+        printer.talk("A service is running: the events go through it.");
+        through_service(&client, &mut lines).await?
+    } else {
+        in_process(home, &mut lines, args.table).await?
+    };
+    summary.print(printer)?;
+    Ok(Outcome::Done)
+}
+
+async fn in_process(home: Home, lines: &mut Lines, with_table: bool) -> anyhow::Result<Summary> {
+    let app = App::open(home, Arc::new(SystemClock)).await?;
+    let running = app.start();
+    let source = Source { name: "ingest".to_owned(), triggers: Vec::new(), may_assert_sender: true };
+    let first_row = app.store.last_journal_id()?;
+    let bar = progress::items(lines.total(), "ingest");
+    let mut summary = Summary::default();
+    while let Some(batch) = lines.next_batch(BATCH)? {
+        let mut drafts = Vec::new();
+        for line in batch {
+            match line {
+                Line::Draft(draft) => drafts.push(draft),
+                Line::Refused(number, refusal) => refuse(&app, &mut summary, number, &refusal),
+            }
+            bar.inc(1);
+        }
+        while !drafts.is_empty() {
+            match app.engine.submit(&source, drafts.clone()).await {
+                Ok(accepted) => {
+                    summary.count_accepted(&accepted);
+                    break;
+                }
+                Err(SubmitError::LaneFull { .. }) => tokio::time::sleep(RETRY).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    bar.finish_and_clear();
+    let bar = progress::items(app.engine.waiting() as u64, "decide");
+    while tokio::time::timeout(RETRY * 5, app.engine.idle()).await.is_err() {
+        bar.set_position(bar.length().unwrap_or(0).saturating_sub(app.engine.waiting() as u64));
+    }
+    bar.finish_and_clear();
+    app.perform_all().await?;
+    summary.read_decisions(&app.store, first_row, with_table)?;
+    running.stop().await;
+    Ok(summary)
+}
+
+fn refuse(app: &App, summary: &mut Summary, line: u64, refusal: &Refusal) {
+    app.engine.count_refusal("ingest", refusal.code());
+    summary.count_refused(line, refusal.code(), refusal.to_string());
+}
+
+async fn through_service(client: &SocketClient, lines: &mut Lines) -> anyhow::Result<Summary> {
+    let bar = progress::items(lines.total(), "ingest");
+    let mut summary = Summary::default();
+    while let Some(batch) = lines.next_raw_batch(BATCH)? {
+        let body = batch.iter().flat_map(|(_, line)| line.iter().copied().chain([b'\n'])).collect::<Vec<u8>>();
+        let answers = loop {
+            match client.send_events(body.clone()).await? {
+                Sent::Answered(answers) => break answers,
+                Sent::Busy => tokio::time::sleep(RETRY).await,
+            }
+        };
+        for ((number, _), answer) in batch.iter().zip(answers) {
+            match answer {
+                EventAnswer::Refused { code, reason } => summary.count_refused(*number, &code, reason),
+                EventAnswer::Accepted { id_conflict, .. } => summary.count_new(id_conflict),
+                EventAnswer::Duplicate { .. } => summary.count_duplicate(),
+            }
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(summary)
+}

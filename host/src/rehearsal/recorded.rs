@@ -1,0 +1,130 @@
+//! Answers from a recorded run. A recorded call matches on interface, function
+//! and arguments and is used up in order; a miss is a denial, so that a
+//! rehearsal never reaches the live world by accident.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::clock::TimestampMs;
+use crate::envelope::Field;
+use crate::ids::Digest;
+use crate::journal::{CachedVerdict, HostInputs};
+use crate::pipeline::ports::{
+    Answers, Classifier, FactError, Facts, ModelQuestion, PreparedQuestion, Scope,
+};
+use crate::stage::{HostAnswer, HostCallRecord, HostError, HostRequest};
+
+/// The recorded calls that are still unused.
+pub struct CallBook {
+    calls: Mutex<Vec<HostCallRecord>>,
+}
+
+impl CallBook {
+    pub fn new(calls: Vec<HostCallRecord>) -> Self {
+        Self { calls: Mutex::new(calls) }
+    }
+
+    fn take(&self, request: &HostRequest) -> Result<HostAnswer, HostError> {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        match calls.iter().position(|call| call.request == *request) {
+            Some(index) => calls.remove(index).answer,
+            None => {
+                let (interface, function) = request.name();
+                Err(HostError::Denied(format!(
+                    "{interface}.{function} with these arguments was not asked in the recorded run"
+                )))
+            }
+        }
+    }
+}
+
+/// What the host knew when the run was recorded.
+pub struct RecordedFacts {
+    inputs: HostInputs,
+}
+
+impl RecordedFacts {
+    pub fn new(inputs: HostInputs) -> Self {
+        Self { inputs }
+    }
+}
+
+impl Facts for RecordedFacts {
+    fn cooldown_last(&self, _: &str, _: &str) -> Result<Option<TimestampMs>, FactError> {
+        Ok(self.inputs.cooldown_last)
+    }
+
+    fn rate_count(&self, _: &str, _: &str, _: TimestampMs, cap: u32) -> Result<u32, FactError> {
+        Ok(self.inputs.rate_count.unwrap_or(0).min(cap))
+    }
+
+    fn cached(&self, _: &Digest, _: TimestampMs) -> Result<Option<CachedVerdict>, FactError> {
+        Ok(self.inputs.cached.clone())
+    }
+
+    fn context(&self, _: &str, _: &str, _: TimestampMs) -> Result<Vec<Field>, FactError> {
+        Ok(self.inputs.context.clone())
+    }
+}
+
+/// Guests' questions, answered from the book.
+pub struct RecordedAnswers {
+    book: Arc<CallBook>,
+}
+
+impl RecordedAnswers {
+    pub fn new(book: Arc<CallBook>) -> Self {
+        Self { book }
+    }
+}
+
+#[async_trait]
+impl Answers for RecordedAnswers {
+    async fn answer(&self, _: &Scope, request: &HostRequest) -> Result<HostAnswer, HostError> {
+        self.book.take(request)
+    }
+}
+
+/// The model's verdicts, answered from the book; only rendering is live.
+pub struct RecordedClassifier {
+    live: Arc<dyn Classifier>,
+    book: Arc<CallBook>,
+}
+
+impl RecordedClassifier {
+    pub fn new(live: Arc<dyn Classifier>, book: Arc<CallBook>) -> Self {
+        Self { live, book }
+    }
+}
+
+#[async_trait]
+impl Classifier for RecordedClassifier {
+    fn prepare(&self, question: &ModelQuestion<'_>) -> Result<PreparedQuestion, HostError> {
+        self.live.prepare(question)
+    }
+
+    async fn classify(&self, question: &PreparedQuestion) -> Result<HostAnswer, HostError> {
+        self.book.take(&question.request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn answers_are_used_up_in_order_and_a_miss_is_denied() {
+        let request = HostRequest::ContextFlag { key: "k".to_owned() };
+        let record = |text: &str| HostCallRecord {
+            stage: "evaluate".to_owned(),
+            request: request.clone(),
+            answer: Ok(HostAnswer::Text(Some(text.to_owned()))),
+            wall_us: 1,
+        };
+        let book = CallBook::new(vec![record("first"), record("second")]);
+        assert_eq!(book.take(&request), Ok(HostAnswer::Text(Some("first".to_owned()))));
+        assert_eq!(book.take(&request), Ok(HostAnswer::Text(Some("second".to_owned()))));
+        assert!(matches!(book.take(&request), Err(HostError::Denied(_))));
+    }
+}

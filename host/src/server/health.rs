@@ -1,0 +1,27 @@
+//! `GET /health`: whether this thrall works, in one small document.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::ServerState;
+
+/// The answer of `GET /health`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Health {
+    /// `ok`, or `degraded` when something named below does not work.
+    pub status: String,
+    pub version: String,
+    pub recipes_live: usize,
+    /// Events that wait for a decision.
+    pub waiting: usize,
+    pub model: String,
+    /// `advisory` where agent and service are one user and nothing really
+    /// separates them; roles by user come with the grants.
+    pub separation: String,
+    pub problems: Vec<String>,
+}
+
+pub(super) async fn get(State(state): State<ServerState>) -> Json<Health> {
+    Json((state.health)())
+}

@@ -1,0 +1,112 @@
+//! What the program says about itself: tracing on standard error for people
+//! who look, `state/thrall.log` for scripts that grep (COMPATIBILITY.md, "What
+//! scripts read").
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::clock::TimestampMs;
+use crate::journal::{Commit, EvalType};
+
+/// Starts tracing. `THRALL_LOG` takes precedence over `-v`.
+pub fn init(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "thrall=info,warn",
+        _ => "thrall=debug,info",
+    };
+    let filter = EnvFilter::try_from_env("THRALL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    // Fails only when tracing runs already, as in tests.
+    drop(
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init(),
+    );
+}
+
+/// The longest detail of a log line, in characters.
+const MAX_DETAIL: usize = 500;
+
+/// `state/thrall.log`: one line per event, in the form of the earlier thrall.
+pub struct EventLog {
+    path: PathBuf,
+    file: Mutex<Option<File>>,
+}
+
+impl EventLog {
+    /// Opens the log for appending. A log that cannot be opened is reported
+    /// once and then left alone: it is a convenience, the journal is the record.
+    pub fn open(path: &Path) -> Self {
+        Self { path: path.to_owned(), file: Mutex::new(open_append(path)) }
+    }
+
+    /// Opens the file anew, after it was rotated away (SIGHUP).
+    pub fn reopen(&self) {
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = open_append(&self.path);
+    }
+
+    /// `2026-02-28 09:31:41 [TRIAGE] 015ada3785ddf19e action=drop ...`
+    pub fn event(&self, at: TimestampMs, name: &str, who: &str, detail: &str) {
+        self.write(&format!("{} [{name}] {} {}\n", at.to_log_form(), one_line(who), one_line(detail)));
+    }
+
+    /// The lines of one decision: `TRIAGE` (or what took its place) for mail,
+    /// and the `PIPELINE` line for every run.
+    pub fn decision(&self, commit: &Commit) {
+        let (row, trace) = (&commit.row, &commit.trace);
+        let sender_key = if row.sender_key.is_empty() { "-" } else { row.sender_key.as_str() };
+        let wall = row.wall_us / 1000;
+        let at = row.at.to_log_form();
+        let mut lines = String::new();
+        if row.trigger == "on_mail" {
+            let event = if row.action_name == "skip_invalid" { "SKIP_INVALID" } else { "TRIAGE" };
+            lines.push_str(&format!(
+                "{at} [{event}] {sender_key} action={} tier={} wall={wall}ms reason={}\n",
+                row.action,
+                row.tier.as_str(),
+                one_line(&row.reason)
+            ));
+            if row.eval_type == EvalType::RateLimit {
+                lines.push_str(&format!("{at} [SKIP_RATE] {sender_key} {}\n", one_line(&row.reason)));
+            }
+        }
+        if !row.recipe.is_empty() {
+            lines.push_str(&format!(
+                "{at} PIPELINE {}: filter={} eval={}->{} action={} wall={wall}ms\n",
+                row.recipe,
+                trace.filter.decision,
+                row.eval_type.as_str(),
+                row.action,
+                row.action_name
+            ));
+        }
+        self.write(&lines);
+    }
+
+    fn write(&self, lines: &str) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = file.as_mut()
+            && let Err(error) = open.write_all(lines.as_bytes())
+        {
+            tracing::warn!(path = %self.path.display(), %error, "cannot write the event log any more");
+            *file = None;
+        }
+    }
+}
+
+fn open_append(path: &Path) -> Option<File> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "cannot open the event log"))
+        .ok()
+}
+
+/// Bounded, and without anything that would start a new line or an escape.
+fn one_line(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_DETAIL).collect()
+}
+

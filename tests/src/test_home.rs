@@ -1,0 +1,170 @@
+//! A home in a temporary folder, and the real program run on it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The program under test, built by cargo beside the test binary.
+///
+/// # Panics
+/// When it is not there.
+pub fn thrall_program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let test = std::env::current_exe().expect("the test has a path");
+        let folder = test.parent().and_then(Path::parent).expect("the test lies in target/*/deps");
+        let program = folder.join("thrall");
+        assert!(program.is_file(), "{} is missing: run `make build`", program.display());
+        program
+    })
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// The command's JSON.
+    ///
+    /// # Panics
+    /// When standard output is no JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+    }
+
+    /// Insists on exit status 0.
+    ///
+    /// # Panics
+    /// When it is another.
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+}
+
+/// A home of its own for one test.
+pub struct TestHome {
+    folder: TempDir,
+}
+
+impl Default for TestHome {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestHome {
+    /// An initialised home without the shipped recipes: a test brings its own.
+    ///
+    /// # Panics
+    /// When the folder cannot be made; so everywhere here.
+    pub fn new() -> Self {
+        let home = Self::shipped();
+        for folder in ["recipes", "grants"] {
+            for entry in std::fs::read_dir(home.path(folder)).unwrap() {
+                std::fs::remove_file(entry.unwrap().path()).unwrap();
+            }
+        }
+        home
+    }
+
+    /// A home exactly as `thrall init` makes it.
+    pub fn shipped() -> Self {
+        let home = Self { folder: TempDir::new().unwrap() };
+        home.run(&["init"]).ok();
+        home
+    }
+
+    pub fn path(&self, inside: &str) -> PathBuf {
+        self.folder.path().join(inside)
+    }
+
+    pub fn write(&self, inside: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(inside);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Installs a recipe with a grant for everything that this version knows.
+    pub fn recipe(&self, name: &str, toml: &str) {
+        self.write(&format!("recipes/{name}.toml"), toml);
+        self.write(&format!("grants/{name}.toml"), FULL_GRANT);
+    }
+
+    /// Appends to thrall.toml.
+    pub fn configure(&self, toml: &str) {
+        let path = self.path("thrall.toml");
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        text.push('\n');
+        text.push_str(toml);
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(thrall_program());
+        command.arg("--home").arg(self.folder.path()).args(args);
+        command.env_remove("THRALL_LOG").env_remove("THRALL_HOME");
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        let output = self.command(args).stdin(Stdio::null()).output().unwrap();
+        Self::ran(&output)
+    }
+
+    /// Runs a command with something on standard input.
+    pub fn run_with_input(&self, args: &[&str], input: &str) -> Ran {
+        let mut child = self.spawn(args);
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        Self::ran(&child.wait_with_output().unwrap())
+    }
+
+    /// Starts a command.
+    pub fn spawn(&self, args: &[&str]) -> Child {
+        self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Takes events in and decides them.
+    pub fn ingest(&self, lines: &str) -> Ran {
+        let file = self.write("events.jsonl", lines);
+        self.run(&["ingest", file.to_str().unwrap()])
+    }
+
+    /// The journal's decision rows, oldest first.
+    pub fn journal(&self) -> Vec<Value> {
+        let ran = self.run(&["journal", "list", "--limit", "100000", "--json"]).ok();
+        let mut rows = ran.json().as_array().unwrap().clone();
+        rows.reverse();
+        rows
+    }
+
+    /// A read connection to the database.
+    pub fn database(&self) -> rusqlite::Connection {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        rusqlite::Connection::open_with_flags(self.path("state/thrall.db"), flags).unwrap()
+    }
+
+    fn ran(output: &Output) -> Ran {
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Everything that a grant of this version can give.
+pub const FULL_GRANT: &str = r#"
+mode = "automated"
+imports = ["context-read", "journal-read", "breaker-read", "model", "cockpit-read"]
+operations = ["compile", "wake", "reply", "mail", "skill", "set-context", "set-flag", "trigger"]
+"#;
