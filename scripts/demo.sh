@@ -8,7 +8,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/lib.sh"
 
 home=.thrall-demo
-messages=scripts/demo/messages.jsonl
+messages=tests/demo/messages.jsonl
 
 cd -- "$here/.."
 rm -rf "$home"
