@@ -1,10 +1,15 @@
 # The project's commands. Each does all that it needs on a fresh machine; the
 # work itself is in scripts/ and in cargo.
 
+# A shell that was opened before rustup was installed does not know its folder.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
 CARGO ?= cargo
 # One profile for everything, so that wasmtime and llama.cpp are built once.
 PROFILE := --release --locked
-THRALL := $(CARGO) run --quiet $(PROFILE) --package thrall --
+# By --bin, not by --package: naming a package narrows the features of what is
+# built, and wasmtime would be built a second time.
+THRALL := $(CARGO) run --quiet $(PROFILE) --bin thrall --
 
 .PHONY: help setup build models demo test lint format-check bench
 
@@ -24,7 +29,7 @@ demo: models ## real messages through the whole path, and the decisions
 	@scripts/demo.sh $(THRALL)
 
 format-check: setup
-	$(CARGO) fmt --all --check
+	@scripts/format_check.sh $(CARGO)
 
 test: format-check models ## formatting and every test
 	@scripts/test.sh $(CARGO) $(PROFILE)

@@ -1,6 +1,9 @@
 # shellcheck shell=sh
 # Shared by the scripts beside it: talking, failing, and where things are kept.
-# Sourced, never run. Nothing here changes the machine.
+# Sourced, never run.
+
+# A shell that was opened before rustup was installed does not know its folder.
+PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
 
 # All talk goes to stderr; stdout stays free for data.
 say() { printf 'thrall: %s\n' "$*" >&2; }

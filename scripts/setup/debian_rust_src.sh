@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Debian's package `rust-src` as a source of the standard library, for machines
 # where rustup can add nothing. Its version must be exactly rustc's own.
 #

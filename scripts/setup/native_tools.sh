@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # What llama.cpp and SQLite need to be compiled (a C++ compiler, make, cmake,
 # clang with libclang for the bindings), and what `thrall model pull` needs
 # (python3 with pip). Installed when that is possible without asking: as root

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # The Rust toolchain: present, and new enough. Never installed unasked: a user
 # chooses where a compiler comes from.
 
@@ -5,11 +6,6 @@ rust_minimum_minor=95
 rustup_line="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile default"
 
 ensure_rust() {
-    # A shell opened before rustup was installed does not know its folder yet.
-    if ! have cargo && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
-        PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
-        export PATH
-    fi
     if ! have rustc || ! have cargo; then
         stop "there is no Rust compiler here; thrall needs 1.$rust_minimum_minor or newer. To install it:" "$rustup_line"
     fi

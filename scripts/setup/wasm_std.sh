@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # The standard library for wasm32-unknown-unknown, which the recipes are built
 # for. Three ways, the first that works: it is there already; rustup adds it;
 # the library's source, from which the guests' builder compiles it.

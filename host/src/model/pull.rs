@@ -82,6 +82,7 @@ pub fn pull(
             Err(error) => attempts.push(Attempt { source: source.summary(), error }),
         }
     }
+    PartFile::remove_if_empty(entry, dest_dir);
     Err(PullError::NoSourceWorked { model: entry.name.clone(), attempts })
 }
 

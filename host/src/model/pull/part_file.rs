@@ -50,6 +50,15 @@ impl<'a> PartFile<'a> {
         fs::metadata(part_path(entry, folder)).map_or(0, |found| found.len())
     }
 
+    /// A source that gave nothing should leave nothing.
+    pub(super) fn remove_if_empty(entry: &Entry, folder: &Path) {
+        let path = part_path(entry, folder);
+        if fs::metadata(&path).is_ok_and(|found| found.len() == 0) {
+            // Best effort: an empty file is only untidy.
+            let _ = fs::remove_file(path);
+        }
+    }
+
     pub(super) fn written(&self) -> u64 {
         self.written
     }

@@ -131,6 +131,7 @@ fn the_next_source_is_asked_when_one_is_away() {
     let error =
         pull(&entry_for(&bytes, vec![away.clone()]), folder.path(), &mut NoProgress).unwrap_err();
     assert!(error.hint().unwrap().contains("HTTPS_PROXY"), "{error}");
+    assert!(names(folder.path()).is_empty());
 
     let outcome = pull(&entry_for(&bytes, vec![away, there]), folder.path(), &mut NoProgress);
     assert!(matches!(outcome, Ok(PullOutcome::Fetched { from, .. }) if from == server.url));
