@@ -3,9 +3,8 @@
 # They are kept in a shared folder (THRALL_MODELS, by default the user's data
 # folder), so a second checkout downloads nothing.
 #
-# Without them everything still runs: recipes fall back to their rules and the
-# model's own tests say that they were skipped. So a failed download is a
-# warning here.
+# Without a model recipes decide by their rules and fallbacks, so a failed
+# download is a warning here. The arguments are the thrall command.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
