@@ -1,0 +1,4 @@
+//! The model service.
+
+pub mod catalogue;
+pub mod pull;
