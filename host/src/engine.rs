@@ -21,7 +21,7 @@ use crate::pipeline::ports::{FactError, Ports};
 use crate::pipeline::{self, RunInput};
 use crate::recipes::registry::{Registry, Revision};
 use crate::stage::StageLimits;
-use crate::store::{Accepted, Incoming, Store, StoreError};
+use crate::store::{Accepted, Incoming, PendingEvent, Store, StoreError};
 use lanes::Lanes;
 
 /// Runs that wait for a guest, a model or a commit at one time. More than the
@@ -32,6 +32,12 @@ const MAX_RUNNING: usize = 256;
 /// How often a run is decided anew because a neighbour was faster, before the
 /// store's answer is taken as a failure.
 const MAX_STALE: u32 = 8;
+
+/// Envelopes that are read at once when a start picks up what was left.
+const RESUME_PAGE: u32 = 500;
+
+/// Names of what was done that answer the sender (see `pipeline::answers_sender`).
+const ANSWERS: [&str; 2] = ["summon", "reply"];
 
 /// A declared source: who brings an event, and what it may say.
 #[derive(Clone, Debug)]
@@ -73,6 +79,8 @@ struct Job {
     envelope: Envelope,
     /// Recipes that matched when it was accepted, in order, still to run.
     runs: Vec<(String, Digest)>,
+    /// A recipe before them has woken the agent or replied.
+    answered: bool,
 }
 
 /// See the module's documentation. Cheap to clone.
@@ -158,7 +166,7 @@ impl Engine {
                     && !one.matched.is_empty()
                 {
                     let lane = one.envelope.lane();
-                    lanes.push(&lane, Job { seq: *seq, envelope: one.envelope, runs: one.matched });
+                    lanes.push(&lane, Job { seq: *seq, envelope: one.envelope, runs: one.matched, answered: false });
                 }
             }
         }
@@ -174,13 +182,14 @@ impl Engine {
         let mut resumed = 0;
         let mut after = 0;
         loop {
-            let page = self.shared.store.pending(after, 500)?;
+            let page = self.shared.store.reader().pending(after, RESUME_PAGE)?;
             let Some(last) = page.last() else { break };
-            after = last.seq;
+            after = last.stored.seq;
             let mut lanes = lock(&self.shared.lanes);
-            for pending in page {
-                let lane = pending.envelope.lane();
-                lanes.push(&lane, Job { seq: pending.seq, envelope: pending.envelope, runs: pending.missing });
+            for PendingEvent { stored, missing, decided } in page {
+                let answered = decided.iter().any(|(_, done)| ANSWERS.contains(&done.as_str()));
+                let lane = stored.envelope.lane();
+                lanes.push(&lane, Job { seq: stored.seq, envelope: stored.envelope, runs: missing, answered });
                 resumed += 1;
             }
         }
@@ -223,6 +232,14 @@ impl Engine {
                 return;
             }
             notified.await;
+        }
+    }
+
+    /// Counts an event that was refused before it became one. Losing the count
+    /// is worth a warning, not an error: the event is refused either way.
+    pub async fn count_refusal(&self, source: &str, code: &str) {
+        if let Err(error) = self.shared.store.count(format!("refused.{source}.{code}"), 1).await {
+            tracing::warn!(%error, source, code, "cannot count a refused event");
         }
     }
 
@@ -287,10 +304,14 @@ impl Shared {
             return;
         }
         let last = job.runs.len().saturating_sub(1);
+        let mut answered = job.answered;
         for (index, (name, digest)) in job.runs.iter().enumerate() {
-            let revision = self.registry.load().revision(name, digest);
+            let registry = self.registry.load_full();
+            // A recipe that was edited while the program was down decides in
+            // its present form; the row says which revision that was.
+            let revision = registry.revision(name, digest).or_else(|| registry.live(name).cloned());
             let ended = match revision {
-                Some(revision) => self.run_one(job, &rules, &revision, index == last).await,
+                Some(revision) => self.run_one(job, &rules, &revision, index == last, &mut answered).await,
                 None => self.write(self.gone(job, &rules, name, *digest, index == last)).await,
             };
             if ended {
@@ -300,7 +321,14 @@ impl Shared {
     }
 
     /// Decides and commits until the facts stood still. True ends the list.
-    async fn run_one(&self, job: &Job, rules: &EngineRules, revision: &Revision, is_last: bool) -> bool {
+    async fn run_one(
+        &self,
+        job: &Job,
+        rules: &EngineRules,
+        revision: &Revision,
+        is_last: bool,
+        answered: &mut bool,
+    ) -> bool {
         for _ in 0..MAX_STALE {
             let now = self.clock.now();
             let input = RunInput {
@@ -309,6 +337,7 @@ impl Shared {
                 revision,
                 tier: tier_of(rules, &job.envelope),
                 now,
+                answered: *answered,
             };
             let run = tokio::time::timeout(StageLimits::RUN_TIME, pipeline::run(&self.ports, input)).await;
             let mut commit = match run {
@@ -324,6 +353,7 @@ impl Shared {
             match self.store.commit(commit.clone()).await {
                 Ok(CommitOutcome::Stale) => {}
                 Ok(CommitOutcome::Committed(_)) => {
+                    *answered |= answers(&commit);
                     (self.committed)(&commit);
                     return stops;
                 }
@@ -358,6 +388,12 @@ impl Shared {
             }
         }
     }
+}
+
+/// Whether a commit has woken the agent or replied.
+fn answers(commit: &Commit) -> bool {
+    let action = &commit.trace.action;
+    action.executed && action.operations.iter().any(|one| one.is_allowed() && pipeline::answers_sender(&one.operation))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

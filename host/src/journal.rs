@@ -160,6 +160,9 @@ pub struct HostInputs {
     pub rate_count: Option<u32>,
     pub cached: Option<CachedVerdict>,
     pub context: Vec<Field>,
+    /// An earlier recipe had woken the agent or replied for this envelope.
+    #[serde(default)]
+    pub answered: bool,
     pub engine: String,
 }
 

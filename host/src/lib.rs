@@ -1,15 +1,35 @@
 //! thrall: the doorkeeper of an agent node.
 //!
 //! In reading order, inner layers first; each may use those before it:
-//! ids, clock, envelope; verdict, operation, stage; recipes, journal, grants;
-//! pipeline; wasm, capabilities, store, model; config, app; cli, server.
+//! ids, clock, envelope, verdict, operation, stage; strict_toml, recipes,
+//! grants, journal, buffers, model; pipeline, rehearsal; wasm, capabilities,
+//! store, outbox; config, home, telemetry, shipped, model_files, engine, app;
+//! server, cli. The map of all of it is ARCHITECTURE.md.
 
+pub mod app;
+pub mod buffers;
+pub mod capabilities;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod engine;
 pub mod envelope;
+pub mod grants;
+pub mod home;
 pub mod ids;
 pub mod journal;
 pub mod model;
+pub mod model_files;
 pub mod operation;
+pub mod outbox;
+pub mod pipeline;
 pub mod recipes;
+pub mod rehearsal;
+pub mod server;
+pub mod shipped;
 pub mod stage;
+pub mod store;
+pub mod strict_toml;
+pub mod telemetry;
 pub mod verdict;
+pub mod wasm;

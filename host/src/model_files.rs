@@ -43,6 +43,11 @@ impl ModelFiles {
         folders.into_iter().flatten().map(|folder| folder.join(&entry.file)).find(|path| path.is_file())
     }
 
+    /// Where the entry's file would be looked for first.
+    pub fn expected_path(&self, entry: &Entry) -> PathBuf {
+        self.shared.as_ref().unwrap_or(&self.own).join(&entry.file)
+    }
+
     /// Where pulled models go.
     ///
     /// # Errors

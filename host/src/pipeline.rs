@@ -16,6 +16,7 @@ use crate::envelope::Envelope;
 use crate::envelope::sender::Tier;
 use crate::journal::Commit;
 use crate::recipes::registry::Revision;
+pub use plan::answers_sender;
 use ports::{FactError, Ports};
 pub use without_run::{guard_commit, revision_gone, timed_out};
 
@@ -27,6 +28,8 @@ pub struct RunInput<'a> {
     pub revision: &'a Revision,
     pub tier: Tier,
     pub now: TimestampMs,
+    /// An earlier recipe has woken the agent or replied for this envelope.
+    pub answered: bool,
 }
 
 /// Runs one recipe on one envelope.

@@ -13,17 +13,17 @@ use crate::ids::Digest;
 use crate::journal::CachedVerdict;
 use crate::pipeline::ports::{Answers, FactError, Facts, Scope};
 use crate::stage::{HostAnswer, HostError, HostRequest, JournalQuery};
-use crate::store::{Store, StoreError};
+use crate::store::{Reader, StoreError};
 
 /// Answers from the store and the model service.
 pub struct LiveAnswers {
-    store: Arc<Store>,
+    reader: Arc<Reader>,
     model: Arc<ModelQuestions>,
 }
 
 impl LiveAnswers {
-    pub fn new(store: Arc<Store>, model: Arc<ModelQuestions>) -> Self {
-        Self { store, model }
+    pub fn new(reader: Arc<Reader>, model: Arc<ModelQuestions>) -> Self {
+        Self { reader, model }
     }
 }
 
@@ -33,20 +33,18 @@ impl Answers for LiveAnswers {
         match request {
             HostRequest::ContextGet { session, key } => {
                 own_session(scope, session)?;
-                let fields = self.store.context(&scope.recipe, session, scope.now).map_err(failed)?;
-                let value = fields.into_iter().find(|field| field.name == *key).map(|field| field.value);
-                Ok(HostAnswer::Text(value))
+                self.reader.context_value(&scope.recipe, session, key, scope.now).map(HostAnswer::Text).map_err(failed)
             }
             HostRequest::ContextFlag { key } => {
-                self.store.flag(&scope.recipe, key, scope.now).map(HostAnswer::Text).map_err(failed)
+                self.reader.flag(&scope.recipe, key, scope.now).map(HostAnswer::Text).map_err(failed)
             }
             HostRequest::JournalCount { query } => {
                 let query = own_rows(scope, query)?;
-                self.store.journal_count(&query, scope.now).map(HostAnswer::Count).map_err(failed)
+                self.reader.journal_count(&query, scope.now).map(HostAnswer::Count).map_err(failed)
             }
             HostRequest::JournalRecent { query } => {
                 let query = own_rows(scope, query)?;
-                self.store.journal_recent(&query, scope.now).map(HostAnswer::Entries).map_err(failed)
+                self.reader.journal_recent(&query, scope.now).map(HostAnswer::Entries).map_err(failed)
             }
             HostRequest::ModelClassify { prompt, label_set, text } => {
                 self.model.classify_for_guest(prompt, label_set, text).await
@@ -86,12 +84,12 @@ fn failed(error: StoreError) -> HostError {
 
 /// The host's own facts, from the store.
 pub struct LiveFacts {
-    store: Arc<Store>,
+    reader: Arc<Reader>,
 }
 
 impl LiveFacts {
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { store }
+    pub fn new(reader: Arc<Reader>) -> Self {
+        Self { reader }
     }
 }
 
@@ -101,18 +99,18 @@ fn unreadable(what: &'static str) -> impl Fn(StoreError) -> FactError {
 
 impl Facts for LiveFacts {
     fn cooldown_last(&self, recipe: &str, key: &str) -> Result<Option<TimestampMs>, FactError> {
-        self.store.cooldown_last(recipe, key).map_err(unreadable("cooldown"))
+        self.reader.cooldown_last(recipe, key).map_err(unreadable("cooldown"))
     }
 
     fn rate_count(&self, recipe: &str, sender_key: &str, since: TimestampMs, cap: u32) -> Result<u32, FactError> {
-        self.store.rate_count(recipe, sender_key, since, cap).map_err(unreadable("rate count"))
+        self.reader.rate_count(recipe, sender_key, since, cap).map_err(unreadable("rate count"))
     }
 
     fn cached(&self, key: &Digest, now: TimestampMs) -> Result<Option<CachedVerdict>, FactError> {
-        self.store.cached(key, now).map_err(unreadable("verdict cache"))
+        self.reader.cached(key, now).map_err(unreadable("verdict cache"))
     }
 
     fn context(&self, recipe: &str, session: &str, now: TimestampMs) -> Result<Vec<Field>, FactError> {
-        self.store.context(recipe, session, now).map_err(unreadable("context"))
+        self.reader.context(recipe, session, now).map_err(unreadable("context"))
     }
 }

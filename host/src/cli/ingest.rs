@@ -17,7 +17,6 @@ use super::Outcome;
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::engine::{Source, SubmitError};
-use crate::envelope::json::Refusal;
 use crate::home::Home;
 use crate::server::EventAnswer;
 use lines::{Line, Lines};
@@ -46,7 +45,7 @@ async fn in_process(home: Home, lines: &mut Lines, with_table: bool) -> anyhow::
     let app = App::open(home, Arc::new(SystemClock)).await?;
     let running = app.start();
     let source = Source { name: "ingest".to_owned(), triggers: Vec::new(), may_assert_sender: true };
-    let first_row = app.store.last_journal_id()?;
+    let first_row = app.store.reader().last_journal_id()?;
     let bar = progress::items(lines.total(), "ingest");
     let mut summary = Summary::default();
     while let Some(batch) = lines.next_batch(BATCH)? {
@@ -54,7 +53,10 @@ async fn in_process(home: Home, lines: &mut Lines, with_table: bool) -> anyhow::
         for line in batch {
             match line {
                 Line::Draft(draft) => drafts.push(draft),
-                Line::Refused(number, refusal) => refuse(&app, &mut summary, number, &refusal),
+                Line::Refused(number, refusal) => {
+                    app.engine.count_refusal(&source.name, refusal.code()).await;
+                    summary.count_refused(number, refusal.code(), refusal.to_string());
+                }
             }
             bar.inc(1);
         }
@@ -76,14 +78,9 @@ async fn in_process(home: Home, lines: &mut Lines, with_table: bool) -> anyhow::
     }
     bar.finish_and_clear();
     app.perform_all().await?;
-    summary.read_decisions(&app.store, first_row, with_table)?;
+    summary.read_decisions(app.store.reader(), first_row, with_table)?;
     running.stop().await;
     Ok(summary)
-}
-
-fn refuse(app: &App, summary: &mut Summary, line: u64, refusal: &Refusal) {
-    app.engine.count_refusal("ingest", refusal.code());
-    summary.count_refused(line, refusal.code(), refusal.to_string());
 }
 
 async fn through_service(client: &SocketClient, lines: &mut Lines) -> anyhow::Result<Summary> {

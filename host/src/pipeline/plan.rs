@@ -10,19 +10,18 @@ use crate::recipes::{ActionSpec, ComponentSource, OnFailure};
 use crate::stage::{GuestFault, StageLimits};
 use crate::verdict::Verdict;
 
-/// The bundled component that runs actions declared in TOML.
-const DECLARATIVE_STEPS: &str = "declarative-steps";
-
 pub(super) struct Planned {
     pub(super) operations: Vec<PlannedOperation>,
     /// False when the action stage failed and nothing took its place.
     pub(super) completed: bool,
+    /// A wake or reply was left out because an earlier recipe had its turn.
+    pub(super) superseded: bool,
     pub(super) notes: Vec<String>,
 }
 
 impl Planned {
     pub(super) fn skipped() -> Self {
-        Self { operations: Vec::new(), completed: true, notes: Vec::new() }
+        Self { operations: Vec::new(), completed: true, superseded: false, notes: Vec::new() }
     }
 }
 
@@ -49,8 +48,10 @@ pub(super) async fn apply(ports: &Ports, input: RunInput<'_>, run: &mut RunRecor
         }
     };
     let completed = operations.is_some();
-    let operations = operations.unwrap_or_default().into_iter().map(|operation| rule_on(input, operation)).collect();
-    Planned { operations, completed, notes }
+    let operations: Vec<PlannedOperation> =
+        operations.unwrap_or_default().into_iter().map(|operation| rule_on(input, operation)).collect();
+    let superseded = input.answered && operations.iter().any(|planned| answers_sender(&planned.operation));
+    Planned { operations, completed, superseded, notes }
 }
 
 /// Which action stands in for a failed one, if any.
@@ -92,7 +93,7 @@ async fn plan_action(
 /// `log` and `drop` exist in every recipe without being declared; as such they
 /// have nothing to compute, and no sandbox is started for them.
 fn implicit(spec: &ActionSpec, verdict: &Verdict) -> Option<Vec<Operation>> {
-    if spec.is_declared || spec.stage.component != ComponentSource::Bundled(DECLARATIVE_STEPS.to_owned()) {
+    if spec.is_declared || spec.stage.component != ComponentSource::Bundled(ComponentSource::STEPS.to_owned()) {
         return None;
     }
     match spec.name.as_str() {
@@ -102,7 +103,20 @@ fn implicit(spec: &ActionSpec, verdict: &Verdict) -> Option<Vec<Operation>> {
     }
 }
 
+/// What an envelope can lead to only once, whatever recipes it meets.
+pub fn answers_sender(operation: &Operation) -> bool {
+    matches!(operation, Operation::Wake { .. } | Operation::Reply { .. })
+}
+
+/// Why a second wake or reply is not carried out; stands where a missing grant
+/// line would.
+const SUPERSEDED: &str = "superseded: an earlier recipe answered this event";
+
 fn rule_on(input: RunInput<'_>, operation: Operation) -> PlannedOperation {
-    let denied_by = input.revision.grant.check_operation(&operation).err();
+    let denied_by = if input.answered && answers_sender(&operation) {
+        Some(SUPERSEDED.to_owned())
+    } else {
+        input.revision.grant.check_operation(&operation).err()
+    };
     PlannedOperation { operation, denied_by }
 }

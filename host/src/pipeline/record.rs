@@ -58,6 +58,7 @@ impl RunRecord {
             },
             inputs: HostInputs {
                 tier: Some(input.tier),
+                answered: input.answered,
                 engine: ports.engine.to_string(),
                 ..HostInputs::default()
             },
@@ -132,7 +133,7 @@ impl RunRecord {
             mode,
             eval_type: decided.eval_type,
             action: decided.action.clone(),
-            action_name: action_name(&decided, mode.acts(), skipped, planned.completed),
+            action_name: action_name(&decided, &planned, mode.acts(), skipped),
             reason: bounded(&decided.verdict.reason),
             confidence: decided.verdict.confidence,
             prompt_hash: decided.prompt_hash.clone(),
@@ -196,11 +197,12 @@ fn bounded(reason: &str) -> String {
 }
 
 /// The word that scripts read in `action_name`.
-fn action_name(decided: &Decided, acts: bool, skipped: bool, completed: bool) -> String {
+fn action_name(decided: &Decided, planned: &Planned, acts: bool, skipped: bool) -> String {
     match decided.action.as_str() {
         _ if skipped => "skip".to_owned(),
         _ if !acts => "manual_skip".to_owned(),
-        _ if !completed => format!("{}_error", decided.action),
+        _ if !planned.completed => format!("{}_error", decided.action),
+        _ if planned.superseded => "superseded".to_owned(),
         _ if decided.eval_type == EvalType::RateLimit => "rate_limited".to_owned(),
         "wake" => "summon".to_owned(),
         other => other.to_owned(),

@@ -47,16 +47,16 @@ pub(super) async fn post(State(state): State<ServerState>, body: Bytes) -> Resul
         state.engine.submit(source, drafts).await.map_err(to_problem)?
     };
     let mut accepted = accepted.into_iter();
-    let answers: Vec<EventAnswer> = parsed
-        .into_iter()
-        .filter_map(|draft| match draft {
-            Ok(_) => accepted.next().map(to_answer),
+    let mut answers: Vec<EventAnswer> = Vec::with_capacity(parsed.len());
+    for draft in parsed {
+        match draft {
+            Ok(_) => answers.extend(accepted.next().map(to_answer)),
             Err(refusal) => {
-                state.engine.count_refusal(&source.name, refusal.code());
-                Some(EventAnswer::Refused { code: refusal.code().to_owned(), reason: refusal.to_string() })
+                state.engine.count_refusal(&source.name, refusal.code()).await;
+                answers.push(EventAnswer::Refused { code: refusal.code().to_owned(), reason: refusal.to_string() });
             }
-        })
-        .collect();
+        }
+    }
     let all_refused = answers.iter().all(|answer| matches!(answer, EventAnswer::Refused { .. }));
     let status = if all_refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::ACCEPTED };
     Ok((status, Json(answers)).into_response())

@@ -6,12 +6,15 @@ use serde::Serialize;
 
 use crate::cli::printer::{Printer, shorten};
 use crate::ids::JournalId;
-use crate::store::{Accepted, JournalFilter, JournalLine, Store};
+use crate::journal::DecisionRow;
+use crate::store::{Accepted, JournalEntry, Reader};
 
 /// At most so many refusals are shown one by one.
 const MAX_SHOWN: usize = 10;
 /// At most so many decisions are put into the table.
-const MAX_TABLE: u32 = 1000;
+const MAX_TABLE: usize = 1000;
+/// Journal rows that are read at once.
+const PAGE: u32 = 1000;
 
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Summary {
@@ -25,7 +28,15 @@ pub(super) struct Summary {
     actions: BTreeMap<String, u64>,
     decided_by: BTreeMap<String, u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    decisions: Vec<JournalLine>,
+    decisions: Vec<Decision>,
+}
+
+/// A row of the table.
+#[derive(Debug, Serialize)]
+struct Decision {
+    envelope_id: String,
+    #[serde(flatten)]
+    row: Box<DecisionRow>,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,18 +72,22 @@ impl Summary {
         }
     }
 
-    /// Reads what was decided since `first_row`.
-    pub(super) fn read_decisions(&mut self, store: &Store, first_row: JournalId, with_table: bool) -> anyhow::Result<()> {
-        for (action, eval_type, count) in store.decisions_since(first_row)? {
-            *self.actions.entry(action).or_default() += count;
-            *self.decided_by.entry(eval_type).or_default() += count;
+    /// Reads what was decided after `first_row`.
+    pub(super) fn read_decisions(&mut self, reader: &Reader, first_row: JournalId, with_table: bool) -> anyhow::Result<()> {
+        let mut after = first_row;
+        loop {
+            let page = reader.tail(after, PAGE)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            for record in page {
+                let JournalEntry::Decision { envelope_id, row } = record.entry else { continue };
+                *self.actions.entry(row.action_name.clone()).or_default() += 1;
+                *self.decided_by.entry(row.eval_type.as_str().to_owned()).or_default() += 1;
+                if with_table && self.decisions.len() < MAX_TABLE {
+                    self.decisions.push(Decision { envelope_id, row });
+                }
+            }
         }
-        if with_table {
-            let filter = JournalFilter { after: Some(first_row), limit: MAX_TABLE, ..JournalFilter::default() };
-            self.decisions = store.journal_list(&filter)?;
-            self.decisions.reverse();
-        }
-        Ok(())
     }
 
     pub(super) fn print(&self, printer: &Printer) -> anyhow::Result<()> {
@@ -101,22 +116,17 @@ impl Summary {
     }
 }
 
-fn row(line: &JournalLine) -> Vec<String> {
-    let decided_by = if line.recipe.is_empty() {
-        "guard".to_owned()
-    } else if line.stage.is_empty() {
-        line.eval_type.clone()
-    } else {
-        format!("{} ({})", line.eval_type, line.stage)
-    };
+fn row(decision: &Decision) -> Vec<String> {
+    let row = &decision.row;
+    let decided_by = if row.recipe.is_empty() { "guard" } else { row.eval_type.as_str() };
     vec![
-        line.envelope_id.clone(),
-        line.sender_key.clone(),
-        line.tier.clone(),
-        decided_by,
-        line.action_name.clone(),
-        shorten(&line.reason, 60),
-        format!("{:.1} ms", line.wall_us as f64 / 1000.0),
+        decision.envelope_id.clone(),
+        row.sender_key.clone(),
+        row.tier.as_str().to_owned(),
+        decided_by.to_owned(),
+        row.action_name.clone(),
+        shorten(&row.reason, 60),
+        format!("{}.{} ms", row.wall_us / 1000, row.wall_us % 1000 / 100),
     ]
 }
 

@@ -1,0 +1,338 @@
+//! The composition root: from a home and its configuration to running
+//! services. Nothing else constructs live ones. Loading recipes is in
+//! `app/recipe_loading.rs`, when to do it in `app/reload.rs`, performing in
+//! `app/performing.rs`.
+
+pub mod performing;
+pub mod recipe_loading;
+pub mod reload;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::capabilities::live::{LiveAnswers, LiveFacts};
+use crate::capabilities::model_questions::ModelQuestions;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::{Engine, EngineRules, Source};
+use crate::envelope::json::Draft;
+use crate::envelope::Field;
+use crate::home::Home;
+use crate::model::{EmbeddedLlama, EmbeddedOptions, ModelRouter, PromptLibrary};
+use crate::model_files::ModelFiles;
+use crate::outbox::{Artifacts, Performer};
+use crate::pipeline::guard::GuardRules;
+use crate::pipeline::ports::Ports;
+use crate::recipes::registry::{Registry, State};
+use crate::server::Health;
+use crate::store::{Reader, Store};
+use crate::telemetry::EventLog;
+use crate::wasm::{SandboxSettings, WasmSandbox};
+use recipe_loading::RecipeLoader;
+
+/// Everything that a service, or a command that decides, consists of.
+pub struct App {
+    pub home: Home,
+    pub config: Config,
+    pub store: Arc<Store>,
+    pub engine: Engine,
+    pub registry: Arc<ArcSwap<Registry>>,
+    pub questions: Arc<ModelQuestions>,
+    pub log: Arc<EventLog>,
+    pub clock: Arc<dyn Clock>,
+    loader: RecipeLoader,
+    performer: Arc<Performer>,
+    /// What the last reading of prompts found wrong.
+    prompt_problems: ArcSwap<Vec<String>>,
+    started: std::time::Instant,
+}
+
+/// The parts that decide, without a database to write: what a dry run needs.
+pub struct Deciders {
+    pub sandbox: Arc<WasmSandbox>,
+    pub questions: Arc<ModelQuestions>,
+    pub loader: RecipeLoader,
+    pub prompt_problems: Vec<String>,
+}
+
+/// What a run depends on besides its inputs; part of `host_inputs`.
+pub const ENGINE: &str = concat!("thrall ", env!("CARGO_PKG_VERSION"), ", wasmtime 48.0.8");
+
+/// Starts sandbox, model service and prompts for a home. The model itself
+/// loads with the first question.
+///
+/// # Errors
+/// When the sandbox cannot start, or the home's own catalogue is broken.
+pub fn deciders(home: &Home, config: &Config) -> anyhow::Result<Deciders> {
+    let sandbox = WasmSandbox::new(SandboxSettings {
+        cache_folder: home.code_cache(),
+        worker_program: worker_program()?,
+        concurrent_calls: SandboxSettings::CONCURRENT_CALLS,
+    })
+    .context("cannot start the sandbox")?;
+    let sandbox = Arc::new(sandbox);
+    let files = ModelFiles::of_home(home)?;
+    let (prompts, bad) = PromptLibrary::read_folder(&home.prompts())
+        .with_context(|| format!("cannot read {}", home.prompts().display()))?;
+    let questions = Arc::new(ModelQuestions {
+        prompts: ArcSwap::from_pointee(prompts),
+        router: router(&files, config)?,
+        default_model: config.model.default.clone(),
+        aliases: config.models.clone(),
+        timeout: config.model.timeout,
+        threshold: config.model.threshold,
+    });
+    let loader = RecipeLoader::new(home.clone(), config, Arc::clone(&sandbox), Arc::clone(&questions), &files)?;
+    let prompt_problems = bad.iter().map(ToString::to_string).collect();
+    Ok(Deciders { sandbox, questions, loader, prompt_problems })
+}
+
+/// Every chat model of the catalogue, by name. One that is not on disk is
+/// registered all the same: asking it says which file is missing.
+fn router(files: &ModelFiles, config: &Config) -> anyhow::Result<ModelRouter> {
+    let mut router = ModelRouter::default();
+    for entry in files.catalogue().entries().iter().filter(|entry| entry.is_gguf()) {
+        let path = files.find(entry).unwrap_or_else(|| files.expected_path(entry));
+        let options = EmbeddedOptions {
+            threads: config.model.threads,
+            context_tokens: config.model.context_tokens.min(entry.context),
+            queue_timeout: config.model.queue_timeout,
+            ..EmbeddedOptions::new(path)
+        };
+        router = router.with(&entry.name, Arc::new(EmbeddedLlama::new(options)?));
+    }
+    Ok(router)
+}
+
+/// This program, which also is the compile worker.
+fn worker_program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("cannot find the path of this program")
+}
+
+impl App {
+    /// Opens a home: takes its lock, loads its recipes, queues what was left.
+    ///
+    /// # Errors
+    /// When the configuration is broken, another service uses the home, or the
+    /// database or the sandbox cannot be opened. A broken recipe is no error:
+    /// it is listed as rejected.
+    pub async fn open(home: Home, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let config = Config::load(&home.config_file())?;
+        let store = Arc::new(Store::open(&home.state(), clock.now())?);
+        let reader = Arc::new(Reader::open(&home.state())?);
+        let Deciders { sandbox, questions, loader, prompt_problems } = deciders(&home, &config)?;
+        let registry = Arc::new(ArcSwap::from_pointee(Registry::default()));
+        let rules = Arc::new(ArcSwap::from_pointee(rules_of(&config)));
+        let log = Arc::new(EventLog::open(&home.log_file()));
+        let ports = Ports {
+            sandbox,
+            facts: Arc::new(LiveFacts::new(Arc::clone(&reader))),
+            answers: Arc::new(LiveAnswers::new(reader, Arc::clone(&questions))),
+            classifier: Arc::clone(&questions) as _,
+            engine: Arc::from(ENGINE),
+        };
+        let for_log = Arc::clone(&log);
+        let engine = Engine::new(
+            Arc::clone(&store),
+            Arc::clone(&registry),
+            rules,
+            ports,
+            Arc::clone(&clock),
+            config.max_pending_per_lane,
+            Box::new(move |commit| for_log.decision(commit)),
+        );
+        let artifacts = Artifacts::open(&home.artifacts())
+            .with_context(|| format!("cannot open {}", home.artifacts().display()))?;
+        let performer = Arc::new(Performer::new(Arc::clone(&store), artifacts));
+        let app = Self {
+            home,
+            config,
+            store,
+            engine,
+            registry,
+            questions,
+            log,
+            clock,
+            loader,
+            performer,
+            prompt_problems: ArcSwap::from_pointee(prompt_problems),
+            started: std::time::Instant::now(),
+        };
+        app.load_recipes().await?;
+        app.engine.resume()?;
+        Ok(app)
+    }
+
+    /// Starts deciding and performing.
+    pub fn start(&self) -> Running {
+        let (stop, stopped) = watch::channel(false);
+        let engine = self.engine.clone();
+        let mut for_engine = stopped.clone();
+        let deciding = tokio::spawn(async move {
+            engine
+                .run(async move {
+                    drop(for_engine.wait_for(|stop| *stop).await);
+                })
+                .await;
+        });
+        let performing = tokio::spawn(performing::run(
+            Arc::clone(&self.performer),
+            self.store.outbox_signal(),
+            Arc::clone(&self.clock),
+            stopped,
+        ));
+        Running { stop, deciding, performing }
+    }
+
+    /// Reads recipes, grants and prompts again. What is broken leaves what ran
+    /// before in place.
+    pub async fn reload(&self) {
+        match PromptLibrary::read_folder(&self.home.prompts()) {
+            Ok((prompts, bad)) => {
+                self.questions.prompts.store(Arc::new(prompts));
+                self.prompt_problems.store(Arc::new(bad.iter().map(ToString::to_string).collect()));
+            }
+            Err(error) => tracing::warn!(%error, "cannot read prompts, the old ones stay"),
+        }
+        if let Err(error) = self.load_recipes().await {
+            tracing::warn!(error = format!("{error:#}"), "cannot read recipes, the old ones stay");
+        }
+    }
+
+    async fn load_recipes(&self) -> anyhow::Result<()> {
+        let previous = self.registry.load_full();
+        let loaded = self.loader.load().await?;
+        let registry = Registry::apply(&previous, loaded);
+        self.loader.remember(&self.store, &registry, self.clock.now()).await?;
+        for problem in recipe_problems(&registry) {
+            tracing::warn!("{problem}");
+        }
+        self.registry.store(Arc::new(registry));
+        Ok(())
+    }
+
+    /// Performs everything that is due, and returns when nothing is left.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn perform_all(&self) -> anyhow::Result<()> {
+        performing::all(&self.performer, &self.clock).await
+    }
+
+    /// Sources that have a socket of their own.
+    pub fn sources(&self) -> Vec<Source> {
+        self.config.sources.clone()
+    }
+
+    pub fn tick_interval(&self) -> std::time::Duration {
+        self.config.tick_interval
+    }
+
+    /// Makes one `on_tick` event.
+    pub async fn tick(&self, number: u64) {
+        let source = Source { name: TICK.to_owned(), triggers: vec!["on_tick".to_owned()], may_assert_sender: false };
+        let draft = Draft {
+            id: None,
+            trigger: "on_tick".to_owned(),
+            fields: vec![
+                Field::new("queue_depth", self.engine.waiting().to_string()),
+                Field::new("tick", number.to_string()),
+                Field::new("uptime_s", self.started.elapsed().as_secs().to_string()),
+            ],
+        };
+        if let Err(error) = self.engine.submit(&source, vec![draft]).await {
+            tracing::warn!(%error, "a tick was lost");
+        }
+    }
+
+    pub fn health(&self) -> Health {
+        let registry = self.registry.load();
+        let mut problems = recipe_problems(&registry);
+        problems.extend(self.prompt_problems.load().iter().cloned());
+        let live = registry.entries().filter(|entry| matches!(entry.state, State::Live(_))).count();
+        Health {
+            status: if problems.is_empty() { "ok" } else { "degraded" }.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            recipes_live: live,
+            waiting: self.engine.waiting(),
+            model: self.model_summary(),
+            separation: "advisory".to_owned(),
+            problems,
+        }
+    }
+
+    fn model_summary(&self) -> String {
+        let name = &self.config.model.default;
+        match self.questions.router.backend(name) {
+            Ok(backend) => format!("{name}: {}", backend.summary()),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// What `serve` says when it is ready, in the words that scripts wait for.
+    pub fn ready_lines(&self) -> Vec<String> {
+        let prompts = self.questions.prompts.load();
+        let hash = prompts.get("triage").map_or_else(|_| "none".to_owned(), |prompt| prompt.hash.clone());
+        let registry = self.registry.load();
+        vec![
+            format!("Thrall guard initialized: backend=embedded, prompt_hash={hash}"),
+            format!(
+                "Thrall switchboard ready: {{'recipes': {}, 'prompts': {}}}",
+                registry.entries().len(),
+                prompts.iter().len()
+            ),
+        ]
+    }
+}
+
+/// The source of ticks.
+const TICK: &str = "tick";
+
+/// Built-in sources whose word about the sender is taken: the operator's own.
+const OPERATORS_SOURCES: [&str; 2] = ["ingest", "operator"];
+
+fn rules_of(config: &Config) -> EngineRules {
+    let declared = config.sources.iter().filter(|source| source.may_assert_sender).map(|source| source.name.clone());
+    EngineRules {
+        guard: GuardRules { own_node: config.node_id.clone(), ignored_msg_types: config.ignore_msg_types.clone() },
+        trust: config.trust.clone(),
+        enabled: config.enabled,
+        asserting_sources: OPERATORS_SOURCES.into_iter().map(str::to_owned).chain(declared).collect(),
+    }
+}
+
+/// What is wrong with recipes, a line each.
+pub fn recipe_problems(registry: &Registry) -> Vec<String> {
+    let mut problems = Vec::new();
+    for entry in registry.entries() {
+        if let State::Rejected(found) = &entry.state {
+            problems.extend(found.iter().map(ToString::to_string));
+        }
+        problems.extend(entry.rejected.iter().map(|problem| format!("{problem} (the earlier revision goes on)")));
+    }
+    problems
+}
+
+/// The running parts of an [`App`].
+pub struct Running {
+    stop: watch::Sender<bool>,
+    deciding: JoinHandle<()>,
+    performing: JoinHandle<()>,
+}
+
+impl Running {
+    /// Lets running decisions finish, then performing, then ends.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in [self.deciding, self.performing] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a background task failed");
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The loop that lets the performer work: when the store says that there is
+//! something, and now and then for what is tried again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use crate::clock::Clock;
+use crate::outbox::Performer;
+
+/// How often rows that failed are looked at again.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// Performs until `stopped`, and once more after it.
+pub async fn run(
+    performer: Arc<Performer>,
+    signal: Arc<Notify>,
+    clock: Arc<dyn Clock>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut every = tokio::time::interval(RETRY_EVERY);
+    loop {
+        let ending = tokio::select! {
+            () = signal.notified() => false,
+            _ = every.tick() => false,
+            _ = stopped.wait_for(|stop| *stop) => true,
+        };
+        if let Err(error) = all(&performer, &clock).await {
+            tracing::error!(error = format!("{error:#}"), "cannot perform, tried again");
+        }
+        if ending {
+            return;
+        }
+    }
+}
+
+/// Performs what is due until nothing is.
+///
+/// # Errors
+/// When the store cannot be read or written.
+pub async fn all(performer: &Arc<Performer>, clock: &Arc<dyn Clock>) -> anyhow::Result<()> {
+    loop {
+        let (performer, now) = (Arc::clone(performer), clock.now());
+        let performed = tokio::task::spawn_blocking(move || performer.perform_due(now)).await??;
+        if performed.is_empty() {
+            return Ok(());
+        }
+    }
+}

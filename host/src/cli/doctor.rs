@@ -1,0 +1,172 @@
+//! `thrall doctor`: what is wrong with this home and this machine, and what to
+//! do about it. Each finding is one line; nothing is changed.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Outcome;
+use super::printer::Printer;
+use super::socket_client::SocketClient;
+use crate::app;
+use crate::config::Config;
+use crate::home::{FOLDERS, Home};
+use crate::model_files::ModelFiles;
+use crate::recipes::registry::{Registry, State};
+use crate::store::Reader;
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Good,
+    Warning,
+    Bad,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    level: Level,
+    about: &'static str,
+    text: String,
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, level: Level, about: &'static str, text: impl Into<String>) {
+        self.0.push(Finding { level, about, text: text.into() });
+    }
+}
+
+pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcome> {
+    let home = Home::existing(home)?;
+    let mut findings = Findings(Vec::new());
+    folders(&home, &mut findings);
+    if let Some(config) = configuration(&home, &mut findings) {
+        models(&home, &config, &mut findings);
+        recipes(&home, &config, &mut findings).await;
+    }
+    database(&home, &mut findings);
+    service(&home, &mut findings).await;
+    separation(&mut findings);
+    let is_bad = findings.0.iter().any(|finding| finding.level == Level::Bad);
+    if printer.is_json() {
+        printer.json(&findings.0)?;
+    } else {
+        for finding in &findings.0 {
+            let mark = match finding.level {
+                Level::Good => "ok  ",
+                Level::Warning => "warn",
+                Level::Bad => "BAD ",
+            };
+            printer.line(&format!("{mark}  {:<12} {}", finding.about, finding.text))?;
+        }
+    }
+    Ok(if is_bad { Outcome::No } else { Outcome::Done })
+}
+
+fn folders(home: &Home, findings: &mut Findings) {
+    let missing: Vec<&str> =
+        FOLDERS.iter().map(|(name, _)| *name).filter(|name| !home.root().join(name).is_dir()).collect();
+    if missing.is_empty() {
+        findings.add(Level::Good, "folders", format!("{} has them all", home.root().display()));
+    } else {
+        let text = format!("missing: {}; `thrall init` makes them and touches nothing else", missing.join(", "));
+        findings.add(Level::Bad, "folders", text);
+    }
+}
+
+fn configuration(home: &Home, findings: &mut Findings) -> Option<Config> {
+    match Config::load(&home.config_file()) {
+        Ok(config) => {
+            for warning in &config.warnings {
+                findings.add(Level::Warning, "thrall.toml", warning.clone());
+            }
+            if config.node_id.is_none() {
+                let text = "no node id: mail of your own node is not recognised, set [node] id";
+                findings.add(Level::Warning, "thrall.toml", text);
+            }
+            if !config.enabled {
+                findings.add(Level::Warning, "thrall.toml", "enabled = false: no event is accepted");
+            }
+            findings.add(Level::Good, "thrall.toml", "can be read");
+            Some(config)
+        }
+        Err(error) => {
+            findings.add(Level::Bad, "thrall.toml", format!("{error:#}"));
+            None
+        }
+    }
+}
+
+fn models(home: &Home, config: &Config, findings: &mut Findings) {
+    let files = match ModelFiles::of_home(home) {
+        Ok(files) => files,
+        Err(error) => return findings.add(Level::Bad, "models", format!("{error:#}")),
+    };
+    let name = config.models.get(&config.model.default).unwrap_or(&config.model.default);
+    match files.catalogue().find(name) {
+        Ok(entry) => match files.find(entry) {
+            Some(path) => findings.add(Level::Good, "model", format!("{name}: {}", path.display())),
+            None => {
+                let text = format!("{name} is not on disk, recipes use their fallback: `thrall model pull {name}`");
+                findings.add(Level::Warning, "model", text);
+            }
+        },
+        Err(error) => findings.add(Level::Bad, "model", error.to_string()),
+    }
+}
+
+async fn recipes(home: &Home, config: &Config, findings: &mut Findings) {
+    let loaded = async {
+        let deciders = app::deciders(home, config)?;
+        let registry = Registry::apply(&Registry::default(), deciders.loader.load().await?);
+        anyhow::Ok((registry, deciders.prompt_problems))
+    };
+    let (registry, prompt_problems) = match loaded.await {
+        Ok(loaded) => loaded,
+        Err(error) => return findings.add(Level::Bad, "sandbox", format!("{error:#}")),
+    };
+    findings.add(Level::Good, "sandbox", "starts, and the bundled components load");
+    let mut live = 0;
+    for entry in registry.entries() {
+        match &entry.state {
+            State::Live(_) => live += 1,
+            State::Suspended(reason) => {
+                findings.add(Level::Warning, "recipe", format!("{} is suspended: {reason}", entry.name));
+            }
+            State::Rejected(_) | State::Disabled => {}
+        }
+        for warning in entry.revision.iter().flat_map(|revision| &revision.recipe.warnings) {
+            findings.add(Level::Warning, "recipe", warning.clone());
+        }
+    }
+    for problem in app::recipe_problems(&registry).into_iter().chain(prompt_problems) {
+        findings.add(Level::Bad, "recipe", problem);
+    }
+    findings.add(Level::Good, "recipes", format!("{live} live"));
+}
+
+fn database(home: &Home, findings: &mut Findings) {
+    if !home.database().exists() {
+        return findings.add(Level::Good, "database", "not there yet, made with the first event");
+    }
+    match Reader::open(&home.state()).and_then(|reader| reader.last_journal_id()) {
+        Ok(rows) => findings.add(Level::Good, "database", format!("{rows} journal rows; `thrall journal verify` checks them")),
+        Err(error) => findings.add(Level::Bad, "database", error.to_string()),
+    }
+}
+
+async fn service(home: &Home, findings: &mut Findings) {
+    if SocketClient::new(&home.socket("operator")).is_alive().await {
+        findings.add(Level::Good, "service", "running");
+    } else {
+        findings.add(Level::Warning, "service", "not running: `thrall serve`");
+    }
+}
+
+fn separation(findings: &mut Findings) {
+    let text = "separation = \"advisory\": agent, operator and service are told apart by socket only; \
+                whoever runs as this user can change grants";
+    findings.add(Level::Warning, "roles", text);
+}

@@ -1,0 +1,249 @@
+//! `thrall recipe list|check|show`.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+use serde_json::json;
+
+use super::Outcome;
+use super::args::RecipeCommand;
+use super::printer::Printer;
+use crate::app;
+use crate::config::Config;
+use crate::home::Home;
+use crate::ids::nearest;
+use crate::recipes::EvaluatorKind;
+use crate::recipes::folder::MAX_COMPONENT_BYTES;
+use crate::recipes::registry::{Entry, Registry, State};
+use crate::strict_toml::Problem;
+
+pub(super) async fn run(home: &Path, command: &RecipeCommand, printer: &Printer) -> anyhow::Result<Outcome> {
+    let home = Home::existing(home)?;
+    let config = Config::load(&home.config_file())?;
+    let deciders = app::deciders(&home, &config)?;
+    match command {
+        RecipeCommand::Check { file: Some(file) } => check_file(&deciders, file, printer).await,
+        RecipeCommand::Check { file: None } => {
+            let registry = Registry::apply(&Registry::default(), deciders.loader.load().await?);
+            check_all(&registry, &deciders.prompt_problems, printer)
+        }
+        RecipeCommand::List => {
+            let registry = Registry::apply(&Registry::default(), deciders.loader.load().await?);
+            list(&registry, printer)
+        }
+        RecipeCommand::Show { name } => {
+            let registry = Registry::apply(&Registry::default(), deciders.loader.load().await?);
+            show(&registry, &deciders, name, printer)
+        }
+    }
+}
+
+/// A line of `recipe list`.
+#[derive(Serialize)]
+struct Listed {
+    name: String,
+    state: &'static str,
+    /// Why it is not live.
+    reason: String,
+    trigger: Option<String>,
+    priority: Option<i32>,
+    /// What its author wants.
+    file_mode: Option<&'static str>,
+    /// What it may: the lower of the file's and the grant's.
+    mode: Option<&'static str>,
+    revision: Option<String>,
+    warnings: Vec<String>,
+}
+
+fn listed(entry: &Entry) -> Listed {
+    let reason = match &entry.state {
+        State::Suspended(reason) => reason.clone(),
+        State::Rejected(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        State::Live(_) | State::Disabled => String::new(),
+    };
+    let revision = entry.revision.as_deref();
+    Listed {
+        name: entry.name.clone(),
+        state: entry.state.word(),
+        reason,
+        trigger: revision.map(|revision| revision.recipe.trigger.kind.clone()),
+        priority: revision.map(|revision| revision.recipe.priority),
+        file_mode: revision.map(|revision| revision.recipe.mode.as_str()),
+        mode: match &entry.state {
+            State::Live(mode) => Some(mode.as_str()),
+            _ => None,
+        },
+        revision: revision.map(|revision| revision.digest.short()),
+        warnings: revision.map(|revision| revision.recipe.warnings.clone()).unwrap_or_default(),
+    }
+}
+
+fn list(registry: &Registry, printer: &Printer) -> anyhow::Result<Outcome> {
+    let listed: Vec<Listed> = registry.entries().map(listed).collect();
+    if printer.is_json() {
+        printer.json(&listed)?;
+        return Ok(Outcome::Done);
+    }
+    let rows: Vec<Vec<String>> = listed
+        .iter()
+        .map(|one| {
+            vec![
+                one.name.clone(),
+                one.state.to_owned(),
+                one.mode.unwrap_or("-").to_owned(),
+                one.file_mode.unwrap_or("-").to_owned(),
+                one.trigger.clone().unwrap_or_default(),
+                one.priority.map(|priority| priority.to_string()).unwrap_or_default(),
+                one.revision.clone().unwrap_or_default(),
+                one.reason.clone(),
+            ]
+        })
+        .collect();
+    printer.table(&["name", "state", "mode", "file wants", "trigger", "priority", "revision", "reason"], &rows)?;
+    for one in &listed {
+        for warning in &one.warnings {
+            printer.talk(&format!("warning: {warning}"));
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+async fn check_file(deciders: &app::Deciders, file: &Path, printer: &Printer) -> anyhow::Result<Outcome> {
+    let bytes = read_bounded(file)?;
+    let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    match file.extension().and_then(|ending| ending.to_str()) {
+        Some("toml") => match deciders.loader.check(name, &bytes).await {
+            Ok(candidate) => {
+                for warning in &candidate.recipe.warnings {
+                    printer.talk(&format!("warning: {warning}"));
+                }
+                printer.line(&format!("{}: good", file.display()))?;
+                Ok(Outcome::Done)
+            }
+            Err(problems) => fail(&problems, printer),
+        },
+        Some("wasm") => match deciders.sandbox.load(bytes).await {
+            Ok(report) if printer.is_json() => {
+                printer.json(&report)?;
+                Ok(Outcome::Done)
+            }
+            Ok(report) => {
+                printer.line(&format!(
+                    "{}: good, world {}, {} bytes, sha256 {}, imports: {}",
+                    file.display(),
+                    report.world.as_str(),
+                    report.size,
+                    report.id.0,
+                    if report.imports.is_empty() { "nothing".to_owned() } else { report.imports.join(", ") }
+                ))?;
+                Ok(Outcome::Done)
+            }
+            Err(error) => {
+                let shown = file.display().to_string();
+                fail(&[Problem::in_file(&shown, error.to_string())], printer)
+            }
+        },
+        _ => bail!("{} is neither a .toml nor a .wasm file", file.display()),
+    }
+}
+
+/// A component one byte too large is read as such, and refused by its size.
+fn read_bounded(file: &Path) -> anyhow::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|open| open.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(bytes)
+}
+
+fn check_all(registry: &Registry, prompt_problems: &[String], printer: &Printer) -> anyhow::Result<Outcome> {
+    let mut problems = app::recipe_problems(registry);
+    problems.extend(prompt_problems.iter().cloned());
+    for one in registry.entries().map(listed) {
+        for warning in &one.warnings {
+            printer.talk(&format!("warning: {warning}"));
+        }
+        if one.state == "suspended" {
+            printer.talk(&format!("warning: {}: {}", one.name, one.reason));
+        }
+    }
+    if printer.is_json() {
+        printer.json(&problems)?;
+    } else {
+        for problem in &problems {
+            printer.line(problem)?;
+        }
+    }
+    if !problems.is_empty() {
+        return Ok(Outcome::No);
+    }
+    printer.talk(&format!("{} recipes, all good", registry.entries().len()));
+    Ok(Outcome::Done)
+}
+
+fn fail(problems: &[Problem], printer: &Printer) -> anyhow::Result<Outcome> {
+    if printer.is_json() {
+        printer.json(&problems)?;
+    } else {
+        for problem in problems {
+            printer.line(&problem.to_string())?;
+        }
+    }
+    Ok(Outcome::No)
+}
+
+fn show(registry: &Registry, deciders: &app::Deciders, name: &str, printer: &Printer) -> anyhow::Result<Outcome> {
+    let Some(entry) = registry.entry(name) else {
+        let hint = nearest(name, registry.entries().map(|entry| entry.name.as_str()))
+            .map_or_else(String::new, |near| format!(", did you mean {near:?}?"));
+        printer.talk(&format!("no recipe is called {name:?}{hint}"));
+        return Ok(Outcome::No);
+    };
+    let summary = listed(entry);
+    let Some(revision) = entry.revision.as_deref() else {
+        printer.talk(&format!("{name} is {}: {}", summary.state, summary.reason));
+        return Ok(Outcome::No);
+    };
+    let recipe = &revision.recipe;
+    let stages: Vec<_> = recipe
+        .stages()
+        .into_iter()
+        .map(|(stage, world, spec)| {
+            let imports = revision
+                .components
+                .get(&spec.component)
+                .and_then(|id| deciders.sandbox.report(*id))
+                .map(|report| report.imports)
+                .unwrap_or_default();
+            json!({"stage": stage, "world": world, "component": spec.component.to_string(), "imports": imports})
+        })
+        .collect();
+    let evaluators: Vec<_> = recipe
+        .evaluators
+        .iter()
+        .map(|evaluator| {
+            let kind = match &evaluator.kind {
+                EvaluatorKind::Component(spec) => format!("component {}", spec.component),
+                EvaluatorKind::Llm(spec) => format!("llm, prompt {}", spec.prompt),
+            };
+            json!({"stage": evaluator.stage, "priority": evaluator.priority, "threshold": evaluator.threshold, "kind": kind})
+        })
+        .collect();
+    let shown = json!({
+        "summary": summary,
+        "evaluators": evaluators,
+        "actions": recipe.actions.keys().collect::<Vec<_>>(),
+        "sandboxed_stages": stages,
+        "grant": {
+            "mode": revision.grant.mode,
+            "imports": revision.grant.imports,
+            "operations": revision.grant.operations,
+            "digest": revision.grant.digest,
+        },
+    });
+    // One form for people and programs: the nesting is the information.
+    printer.json(&shown)?;
+    Ok(Outcome::Done)
+}
