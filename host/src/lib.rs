@@ -13,3 +13,4 @@ pub mod operation;
 pub mod recipes;
 pub mod stage;
 pub mod verdict;
+pub mod wasm;
