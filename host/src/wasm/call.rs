@@ -49,8 +49,8 @@ impl Call {
             .map_err(|closed| GuestFault::NotLoaded(closed.to_string()))?;
         let started = Instant::now();
         let state = RunState::new(host, &limits, situation);
-        let store = new_store(engine, state, &limits)
-            .map_err(|error| guest_fault::not_started(&error))?;
+        let store =
+            new_store(engine, state, &limits).map_err(|error| guest_fault::not_started(&error))?;
         Ok(Self { store, limits, started, _running: ticker.guest_starts(), _slot: slot })
     }
 
@@ -64,9 +64,7 @@ impl Call {
         let answer = answer.and_then(|called| match called {
             Ok(Ok(answer)) => check(answer).map_err(GuestFault::BadAnswer),
             Ok(Err(reason)) => Err(guest_fault::refused(&reason)),
-            Err(error) => {
-                Err(guest_fault::classify(&error, self.store.data(), &self.limits))
-            }
+            Err(error) => Err(guest_fault::classify(&error, self.store.data(), &self.limits)),
         });
         let fuel_left = self.store.get_fuel().unwrap_or(0);
         let usage = Usage {

@@ -85,8 +85,7 @@ impl CompileWorker {
         let work = async {
             tokio::join!(feed(stdin, bytes), bounded(stdout), bounded(stderr), worker.wait())
         };
-        let Ok(((), answer, complaint, status)) =
-            tokio::time::timeout(self.time_limit, work).await
+        let Ok(((), answer, complaint, status)) = tokio::time::timeout(self.time_limit, work).await
         else {
             return Err(failed(format!(
                 "the compiler did not finish within {} s and was stopped",

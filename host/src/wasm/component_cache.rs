@@ -39,9 +39,8 @@ pub(super) fn prepare(
     let component =
         Component::new(engine, bytes).map_err(|reason| LoadError::Invalid(chain(&reason)))?;
     let (world, imports) = component_check::inspect(engine, &component.component_type())?;
-    let linked = linkers
-        .link(world, &component)
-        .map_err(|reason| LoadError::Mismatch(chain(&reason)))?;
+    let linked =
+        linkers.link(world, &component).map_err(|reason| LoadError::Mismatch(chain(&reason)))?;
     let report = ComponentReport { id, world, imports, size: bytes.len() as u64 };
     Ok(Loaded { report, linked })
 }

@@ -283,9 +283,7 @@ fn operation(operation: operations::Operation) -> Operation {
             expires_in_s: op.expires_in_s,
         },
         Wit::Trigger(op) => Operation::Trigger { trigger: op.trigger, fields: all(op.fields) },
-        Wit::Answer(op) => {
-            Operation::Answer { code: op.code, body: op.body, reason: op.reason }
-        }
+        Wit::Answer(op) => Operation::Answer { code: op.code, body: op.body, reason: op.reason },
         Wit::Extension(op) => Operation::Extension { code: op.code, input_json: op.input_json },
     }
 }

@@ -81,10 +81,7 @@ pub(super) struct EngineSetup {
 }
 
 /// The engine that runs guests, at most `concurrent` at a time.
-pub(super) fn for_guests(
-    cache_folder: &Path,
-    concurrent: u32,
-) -> Result<EngineSetup, EngineError> {
+pub(super) fn for_guests(cache_folder: &Path, concurrent: u32) -> Result<EngineSetup, EngineError> {
     let cache = open_cache(cache_folder)?;
     let mut config = compiler_settings(Allocation::Pooled, &cache);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(concurrent)));

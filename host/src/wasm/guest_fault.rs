@@ -38,8 +38,8 @@ pub(super) fn classify(
     }
     let backtrace = error.downcast_ref::<WasmBacktrace>();
     match error.downcast_ref::<Trap>() {
-        Some(trap) if is_malformed_value(*trap) => GuestFault::BadAnswer(trap.to_string()),
-        Some(trap) => GuestFault::Trapped(place(&trap.to_string(), backtrace)),
+        Some(trap) if is_malformed_value(*trap) => GuestFault::BadAnswer(text_of(*trap)),
+        Some(trap) => GuestFault::Trapped(place(&text_of(*trap), backtrace)),
         // Not in the guest's code, so it is the answer that cannot be read.
         None if backtrace.is_none() => GuestFault::BadAnswer(cause(error)),
         None => GuestFault::Trapped(place(&cause(error), backtrace)),
@@ -78,6 +78,12 @@ fn is_malformed_value(trap: Trap) -> bool {
             | Trap::InvalidDiscriminant
             | Trap::UnalignedPointer
     )
+}
+
+fn text_of(trap: Trap) -> String {
+    let text = trap.to_string();
+    // The fault says "trapped" already.
+    text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned()
 }
 
 fn cause(error: &wasmtime::Error) -> String {

@@ -17,9 +17,7 @@ use wasmtime_wasi::p2::{
     DynPollable, OutputStream, Pollable, StreamError, StreamResult, subscribe,
 };
 use wasmtime_wasi::random::Deterministic;
-use wasmtime_wasi::{
-    HostWallClock, ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
-};
+use wasmtime_wasi::{HostWallClock, ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::clock::TimestampMs;
 use crate::ids::Digest;

@@ -50,14 +50,18 @@ pub(super) fn filter_with(imports: &str, body: &str) -> Vec<u8> {
 pub(super) fn hotwire(body: &str) -> Vec<u8> {
     component(
         "thrall:recipe/hotwire",
-        &format!("(module {PREAMBLE} (func (export \"evaluate\") (param $in i32) (result i32) {body}))"),
+        &format!(
+            "(module {PREAMBLE} (func (export \"evaluate\") (param $in i32) (result i32) {body}))"
+        ),
     )
 }
 
 pub(super) fn action(body: &str) -> Vec<u8> {
     component(
         "thrall:recipe/action",
-        &format!("(module {PREAMBLE} (func (export \"plan\") (param $in i32) (result i32) {body}))"),
+        &format!(
+            "(module {PREAMBLE} (func (export \"plan\") (param $in i32) (result i32) {body}))"
+        ),
     )
 }
 
@@ -188,6 +192,6 @@ fn component_of(packages: &[&str], world: &str, module: &str) -> Vec<u8> {
         .map(|(id, _)| id)
         .unwrap();
     let mut module = wat::parse_str(module).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }
