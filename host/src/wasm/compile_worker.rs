@@ -23,8 +23,11 @@ use super::printable::printable;
 /// The hidden subcommand by which the program becomes a worker.
 pub const SUBCOMMAND: &str = "compile-worker";
 
-/// The largest components take some seconds; what takes longer is hostile.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// Work that a worker may do. An 18 MB Python takes a quarter of it.
+const CPU_SECONDS: u64 = 60;
+/// Work and waiting: a worker stands back, so on a busy machine it takes
+/// several times as long as it works.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 /// Address space, which is more than is ever used: each thread of the compiler
 /// reserves some.
 const ADDRESS_SPACE: u64 = 4 << 30;
@@ -207,7 +210,7 @@ pub(super) fn compile(
 fn limit_this_process() -> rustix::io::Result<()> {
     let limits = [
         (Resource::As, ADDRESS_SPACE),
-        (Resource::Cpu, TIME_LIMIT.as_secs()),
+        (Resource::Cpu, CPU_SECONDS),
         (Resource::Fsize, FILE_SIZE),
         (Resource::Core, 0),
     ];

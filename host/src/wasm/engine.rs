@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use wasmtime::{
-    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, OptLevel,
+    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel,
     PoolingAllocationConfig, Strategy, WasmBacktraceDetails,
 };
 
@@ -39,6 +39,7 @@ const INSTANCE_BYTES: usize = 4 << 20;
 /// guest of 64 KiB stack and little heap fits.
 const KEPT_MEMORY: usize = 256 << 10;
 const KEPT_TABLE: usize = 8 << 10;
+const KEPT_STACK: usize = 64 << 10;
 
 /// Where linear memories come from. Part of the compiled code's key, so the
 /// worker is told which one the host has.
@@ -137,9 +138,10 @@ fn compiler_settings(allocation: Allocation, cache: &Cache) -> Config {
         .epoch_interruption(true)
         .max_wasm_stack(GUEST_STACK)
         .async_stack_size(FIBER_STACK)
-        // A guest never reads a stack slot that it has not written; wiping
-        // them as well would cost more than the whole call.
-        .async_stack_zeroing(false)
+        // Compiled code never reads a stack slot that it has not written,
+        // unless the compiler has a bug; wiping what the last guest left
+        // there costs a tenth of a call.
+        .async_stack_zeroing(true)
         // Data segments are mapped copy-on-write instead of copied.
         .memory_init_cow(true)
         // Names are enough for a trap's message. Debug information in a
@@ -179,6 +181,10 @@ fn pool(concurrent: u32) -> PoolingAllocationConfig {
         .table_elements(TABLE_ELEMENTS)
         .linear_memory_keep_resident(KEPT_MEMORY)
         .table_keep_resident(KEPT_TABLE)
+        .async_stack_keep_resident(KEPT_STACK)
+        // Asks the kernel, where it can tell, which pages were touched, and
+        // wipes only those: a sixth off the cost of a call.
+        .pagemap_scan(Enabled::Auto)
         // Few slots stay warm: the machine has far fewer threads than slots.
         .max_unused_warm_slots(concurrent.min(16));
     pool
