@@ -1,1 +1,41 @@
-fn main() {}
+//! Builds the bundled recipes into components and leaves them in `OUT_DIR`,
+//! where the host embeds them as `NAME.wasm`.
+
+use std::path::{Path, PathBuf};
+
+use thrall_guest_builder::{Request, build};
+
+const BUNDLED: [&str; 5] =
+    ["declarative-filter", "declarative-rules", "declarative-steps", "repeat-offender", "ack-noise"];
+
+/// What a bundled recipe is made of, seen from this package's folder. The
+/// builder itself is a dependency, so a change there runs this again anyway.
+const SOURCES: [&str; 6] = [
+    "../recipes-wasm",
+    "../guest-sdk/src",
+    "../guest-sdk/Cargo.toml",
+    "../wit",
+    "../Cargo.lock",
+    "build.rs",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    for source in SOURCES {
+        rerun_if_changed(source);
+    }
+    let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
+    let request = Request {
+        workspace: Path::new(env!("CARGO_MANIFEST_DIR")).join(".."),
+        packages: &BUNDLED,
+        target_dir: thrall_guest_builder::shared_target_dir(&out_dir)?,
+    };
+    for (name, component) in build(&request)? {
+        std::fs::write(out_dir.join(format!("{name}.wasm")), component)?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a build script talks to cargo on standard output")]
+fn rerun_if_changed(path: &str) {
+    println!("cargo::rerun-if-changed={path}");
+}

@@ -66,7 +66,7 @@ fn command(request: &Request<'_>, library: StandardLibrary) -> Command {
     let mut command = Command::new(cargo);
     command
         .current_dir(&request.workspace)
-        .args(["build", "--release", "--target", TARGET, "--target-dir"])
+        .args(["build", "--quiet", "--release", "--target", TARGET, "--target-dir"])
         .arg(&request.target_dir)
         .env("CARGO_ENCODED_RUSTFLAGS", GUEST_FLAGS)
         .envs(GUEST_PROFILE);

@@ -6,12 +6,13 @@
 //! It installs nothing. Where the target's standard library is missing it says
 //! how to get it and stops.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 mod cargo;
 mod standard_library;
+mod world_section;
 
 pub use standard_library::StandardLibrary;
 
@@ -49,36 +50,27 @@ pub fn build(request: &Request<'_>) -> Result<Vec<(String, Vec<u8>)>> {
         .collect()
 }
 
+/// `TARGET/guests`, beside the outer build's profile folders, for a build
+/// script's `OUT_DIR`. Shared by all build scripts and kept between builds, so
+/// that the standard library is built once.
+///
+/// # Errors
+/// When `out_dir` is not where cargo puts it.
+pub fn shared_target_dir(out_dir: &Path) -> Result<PathBuf> {
+    // out_dir is TARGET/PROFILE/build/PACKAGE-HASH/out.
+    let target = out_dir
+        .ancestors()
+        .nth(4)
+        .with_context(|| format!("{} is not where cargo puts OUT_DIR", out_dir.display()))?;
+    Ok(target.join("guests"))
+}
+
 /// Turns a core module that wit-bindgen prepared into a validated component.
 ///
 /// # Errors
 /// When the module carries no description of its world, lacks an export of
-/// that world, or does not validate.
+/// that world, calls what that world does not offer, or does not validate.
 pub fn componentize(module: &[u8]) -> Result<Vec<u8>> {
-    if !carries_world(module) {
-        bail!(
-            "the module describes no world; export a recipe with thrall_sdk::export_filter!, \
-             export_hotwire! or export_action!"
-        );
-    }
-    wit_component::ComponentEncoder::default().validate(true).module(module)?.encode()
-}
-
-/// wit-component would turn a bare module into a component without exports;
-/// the section's name is looked for so that the mistake is named here.
-fn carries_world(module: &[u8]) -> bool {
-    const SECTION: &[u8] = b"component-type:";
-    module.windows(SECTION.len()).any(|window| window == SECTION)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_module_without_a_world_is_refused_with_the_way_out() {
-        let empty_module = b"\0asm\x01\0\0\0";
-        let error = componentize(empty_module).unwrap_err().to_string();
-        assert!(error.contains("export_filter!"), "{error}");
-    }
+    let module = world_section::keep_exported_world(module)?;
+    wit_component::ComponentEncoder::default().validate(true).module(&module)?.encode()
 }

@@ -1,0 +1,128 @@
+//! All threads of a program at once, one step per character: the time is
+//! linear whatever the text.
+
+use crate::program::{Program, Step, is_word};
+use crate::syntax::Assertion;
+
+/// A place between two characters.
+struct Place {
+    before: Option<char>,
+    after: Option<char>,
+    bytes_left: usize,
+}
+
+/// The steps that wait for the next character, each once.
+struct Threads {
+    waiting: Vec<usize>,
+    seen_in_round: Vec<u32>,
+    round: u32,
+}
+
+impl Threads {
+    fn new(steps: usize) -> Self {
+        Self { waiting: Vec::with_capacity(steps), seen_in_round: vec![0; steps], round: 1 }
+    }
+
+    fn clear(&mut self) {
+        self.waiting.clear();
+        self.round += 1;
+    }
+
+    fn is_new(&mut self, step: usize) -> bool {
+        match self.seen_in_round.get_mut(step) {
+            Some(seen) if *seen != self.round => {
+                *seen = self.round;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+pub(crate) fn is_match(program: &Program, text: &str) -> bool {
+    let mut now = Threads::new(program.len());
+    let mut then = Threads::new(program.len());
+    let mut open = Vec::new();
+    let mut rest = text;
+    let mut before = None;
+    loop {
+        let at_start = rest.len() == text.len();
+        let may_begin = at_start || !program.anchored;
+        if now.waiting.is_empty() {
+            if !may_begin {
+                return false;
+            }
+            if let Some(first) = program.first {
+                let skipped = rest.bytes().position(|byte| first.may_begin_with(byte));
+                let Some(skipped) = skipped else { return false };
+                if skipped > 0 {
+                    if program.anchored {
+                        return false;
+                    }
+                    let (passed, ahead) = rest.split_at_checked(skipped).unwrap_or((rest, ""));
+                    before = passed.chars().next_back();
+                    rest = ahead;
+                }
+            }
+        }
+        let mut chars = rest.chars();
+        let after = chars.next();
+        let place = Place { before, after, bytes_left: rest.len() };
+        if may_begin && enter(program, 0, &place, &mut now, &mut open) {
+            return true;
+        }
+        let Some(c) = after else { return false };
+        rest = chars.as_str();
+        before = Some(c);
+        let place = Place { before, after: chars.next(), bytes_left: rest.len() };
+        for &step in &now.waiting {
+            if program.consumes(step, c) && enter(program, step + 1, &place, &mut then, &mut open) {
+                return true;
+            }
+        }
+        std::mem::swap(&mut now, &mut then);
+        then.clear();
+    }
+}
+
+/// Follows the steps that take no character. `true` when the match is reached.
+fn enter(
+    program: &Program,
+    from: usize,
+    place: &Place,
+    threads: &mut Threads,
+    open: &mut Vec<usize>,
+) -> bool {
+    open.clear();
+    open.push(from);
+    while let Some(index) = open.pop() {
+        if !threads.is_new(index) {
+            continue;
+        }
+        match program.step(index) {
+            Step::Match => return true,
+            Step::Also(other) => open.extend([*other, index + 1]),
+            Step::Jump(to) => open.push(*to),
+            Step::Assert(assertion) => {
+                if holds(*assertion, place) {
+                    open.push(index + 1);
+                }
+            }
+            Step::Char(_) | Step::Any { .. } | Step::Class(_) => threads.waiting.push(index),
+        }
+    }
+    false
+}
+
+fn holds(assertion: Assertion, place: &Place) -> bool {
+    let last_break = place.after == Some('\n') && place.bytes_left == 1;
+    match assertion {
+        Assertion::TextStart => place.before.is_none(),
+        Assertion::TextEnd => place.after.is_none(),
+        Assertion::LastLineEnd => place.after.is_none() || last_break,
+        Assertion::LineStart => place.before.is_none_or(|c| c == '\n'),
+        Assertion::LineEnd => place.after.is_none_or(|c| c == '\n'),
+        Assertion::WordBoundary => is_word(place.before) != is_word(place.after),
+        Assertion::NoWordBoundary => is_word(place.before) == is_word(place.after),
+    }
+}

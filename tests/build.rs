@@ -1,0 +1,73 @@
+//! Builds the components that the tests run.
+
+use std::path::{Path, PathBuf};
+
+use thrall_guest_builder::{Request, build, shared_target_dir};
+
+/// Folders of `tests/guests`; their packages are called `guest-NAME`.
+const GUESTS: [&str; 18] = [
+    "allocates-forever",
+    "asks-ungranted",
+    "calls-much",
+    "contract-1-0-0-action",
+    "contract-1-0-0-filter",
+    "contract-1-0-0-hotwire",
+    "echo-action",
+    "echo-filter",
+    "echo-hotwire",
+    "logs-much",
+    "loops-forever",
+    "names-undeclared",
+    "recurses",
+    "returns-100mb",
+    "thirty-three-operations",
+    "traps",
+    "unknown-import",
+    "wrong-world",
+];
+
+/// Folders of `recipes-wasm`. The host embeds the same; cargo finds them built.
+const SHIPPED: [&str; 5] = [
+    "declarative-filter",
+    "declarative-rules",
+    "declarative-steps",
+    "repeat-offender",
+    "ack-noise",
+];
+
+const SOURCES: [&str; 7] = [
+    "guests",
+    "../recipes-wasm",
+    "../guest-sdk/src",
+    "../guest-sdk/Cargo.toml",
+    "../wit",
+    "../Cargo.lock",
+    "build.rs",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    for source in SOURCES {
+        rerun_if_changed(source);
+    }
+    let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
+    let packages: Vec<String> = GUESTS
+        .iter()
+        .map(|name| format!("guest-{name}"))
+        .chain(SHIPPED.iter().map(ToString::to_string))
+        .collect();
+    let request = Request {
+        workspace: Path::new(env!("CARGO_MANIFEST_DIR")).join(".."),
+        packages: &packages.iter().map(String::as_str).collect::<Vec<_>>(),
+        target_dir: shared_target_dir(&out_dir)?,
+    };
+    for (package, component) in build(&request)? {
+        let name = package.strip_prefix("guest-").unwrap_or(&package);
+        std::fs::write(out_dir.join(format!("{name}.wasm")), component)?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a build script talks to cargo on standard output")]
+fn rerun_if_changed(path: &str) {
+    println!("cargo::rerun-if-changed={path}");
+}
