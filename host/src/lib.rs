@@ -8,6 +8,7 @@ pub mod clock;
 pub mod envelope;
 pub mod ids;
 pub mod journal;
+pub mod model;
 pub mod operation;
 pub mod recipes;
 pub mod stage;
