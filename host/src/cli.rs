@@ -90,7 +90,7 @@ fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> 
         Command::Model(args) => model::run(&home, &args, printer),
         Command::Status => status::run(&home, printer),
         Command::Doctor => block_on(doctor::run(&home, printer)),
-        Command::Bench(args) => block_on(bench::run(&args, printer)),
+        Command::Bench(args) => block_on(bench::run(&home, &args, printer)),
     }
 }
 

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::{Clock, TimestampMs};
+use crate::config::Source;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::{Tier, TrustList};
 use crate::envelope::Envelope;
@@ -38,16 +39,6 @@ const RESUME_PAGE: u32 = 500;
 
 /// Names of what was done that answer the sender (see `pipeline::answers_sender`).
 const ANSWERS: [&str; 2] = ["summon", "reply"];
-
-/// A declared source: who brings an event, and what it may say.
-#[derive(Clone, Debug)]
-pub struct Source {
-    pub name: String,
-    /// Empty means every trigger that is not made by the host.
-    pub triggers: Vec<String>,
-    /// Whether `from_node` is believed. If not, the sender is unknown.
-    pub may_assert_sender: bool,
-}
 
 /// What the engine needs to know from the configuration. Swapped whole.
 #[derive(Clone, Debug, Default)]

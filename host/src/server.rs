@@ -12,7 +12,8 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
-use crate::engine::{Engine, Source};
+use crate::config::Source;
+use crate::engine::Engine;
 
 pub use events::EventAnswer;
 pub use health::Health;

@@ -35,3 +35,9 @@ pub const BUNDLED: &[(&str, &[u8])] = &[
     ("declarative-rules", include_bytes!(concat!(env!("OUT_DIR"), "/declarative-rules.wasm"))),
     ("declarative-steps", include_bytes!(concat!(env!("OUT_DIR"), "/declarative-steps.wasm"))),
 ];
+
+/// Worked examples that `init` puts into recipes/, by name.
+pub const EXAMPLES: &[(&str, &[u8])] = &[
+    ("repeat-offender", include_bytes!(concat!(env!("OUT_DIR"), "/repeat-offender.wasm"))),
+    ("ack-noise", include_bytes!(concat!(env!("OUT_DIR"), "/ack-noise.wasm"))),
+];

@@ -8,6 +8,7 @@
 //! it may answer), `guest_fault` (how it fails); then `component_cache`,
 //! `component_check`, `compile_worker` (how a file becomes callable); `engine`.
 
+mod baseline;
 mod bindings;
 mod call;
 mod compile_worker;

@@ -17,7 +17,7 @@ pub(super) fn run(home: &Path, args: &ExplainArgs, printer: &Printer) -> anyhow:
     let reader = Reader::open(&home.state())?;
     let key = match args.id.parse() {
         Ok(row) => StoryKey::Journal(row),
-        Err(_) => StoryKey::Id(args.id.clone()),
+        Err(_) => StoryKey::EnvelopeId(args.id.clone()),
     };
     let stories = reader.event_stories(&key)?;
     if stories.is_empty() {

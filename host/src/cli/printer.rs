@@ -59,7 +59,7 @@ impl Printer {
     /// See [`Printer::json`].
     pub fn table(&self, header: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(header.iter().map(|cell| cell.to_uppercase()));
         for row in rows {
             table.add_row(row.iter().map(|cell| plain(cell)));

@@ -1,0 +1,349 @@
+//! The engine's figures: events through filter, rules and action in fresh
+//! sandboxes with a durable journal, what a sandbox costs, what a host call
+//! adds, how fast a dropped file could be live.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::{median, micros, percentile};
+use crate::app::App;
+use crate::cli::printer::Printer;
+use crate::clock::{SystemClock, TimestampMs};
+use crate::config::Source;
+use crate::envelope::json::Draft;
+use crate::envelope::sender::Tier;
+use crate::envelope::{Envelope, Field};
+use crate::home::{FOLDERS, Home};
+use crate::recipes::ComponentSource;
+use crate::stage::{ComponentId, HostAnswer, HostCalls, HostError, HostRequest, Sandbox, StageLimits};
+use crate::store;
+use crate::verdict::Situation;
+use crate::wasm::{SandboxSettings, WasmSandbox};
+
+const SENDERS: u32 = 1000;
+const BATCH: usize = 128;
+/// Guest calls in one sample of the sandbox.
+const CALLS: u32 = 2000;
+
+/// All figures. Times in the unit of their name; `ratio_*` are quotients of
+/// two figures beside them.
+#[derive(Debug, Serialize)]
+pub(super) struct EngineFigures {
+    rounds: u32,
+    events: u32,
+    senders: u32,
+    /// Three sandboxed stages and two transactions an event.
+    events_per_s: f64,
+    events_per_s_rounds: Vec<f64>,
+    /// The same rows written bare: two durable transactions an event, grouped
+    /// as the engine groups them, and nothing else.
+    bare_rows_per_s: f64,
+    ratio_bare_rows_to_events: f64,
+    /// At half of the measured rate: from submission to the durable decision.
+    accept_to_journaled_p50_ms: f64,
+    accept_to_journaled_p99_ms: f64,
+    /// One durable commit of one row on this disk.
+    fsync_ms: f64,
+    fresh_call_us: f64,
+    warm_call_us: f64,
+    ratio_fresh_to_warm: f64,
+    /// What a host call adds: authorising and recording included, the answer not.
+    host_call_us: f64,
+}
+
+const RECIPE: &str = r#"
+mode = "automated"
+[trigger]
+type = "on_mail"
+[filter]
+rate_limit_window = 60
+rate_limit_max = 1000000
+rate_limit_action = "drop"
+[[filter.reject]]
+field = "body_text"
+pattern = "^unsubscribe$"
+[evaluate]
+type = "hotwire"
+default_action = "log"
+[[evaluate.rules]]
+field = "body_text"
+pattern = "urgent|outage"
+action = "log"
+[[evaluate.rules]]
+field = "body_text"
+pattern = "lottery"
+action = "drop"
+[actions.log]
+message = "seen: {{verdict.reason}}"
+"#;
+
+const GRANT: &str = "mode = \"automated\"\n";
+
+pub(super) async fn measure(events: u32, rounds: u32, printer: &Printer) -> anyhow::Result<EngineFigures> {
+    let mut rates = Vec::new();
+    let mut bare = Vec::new();
+    let mut waits = Vec::new();
+    for round in 1..=rounds {
+        printer.talk(&format!("round {round} of {rounds}: {events} events"));
+        rates.push(throughput(events).await?);
+        bare.push(bare_rows(events)?);
+        let rate = median(rates.clone());
+        waits.extend(latencies(events.min(4000), rate / 2.0).await?);
+    }
+    printer.talk("sandbox");
+    let sandbox = sandbox(rounds).await?;
+    let events_per_s = median(rates.clone());
+    let bare_rows_per_s = median(bare);
+    Ok(EngineFigures {
+        rounds,
+        events,
+        senders: SENDERS,
+        events_per_s,
+        events_per_s_rounds: rates,
+        bare_rows_per_s,
+        ratio_bare_rows_to_events: bare_rows_per_s / events_per_s,
+        accept_to_journaled_p50_ms: percentile(waits.clone(), 0.5),
+        accept_to_journaled_p99_ms: percentile(waits, 0.99),
+        fsync_ms: fsync()?,
+        fresh_call_us: sandbox.fresh,
+        warm_call_us: sandbox.warm,
+        ratio_fresh_to_warm: sandbox.fresh / sandbox.warm,
+        host_call_us: sandbox.host_call,
+    })
+}
+
+/// A home in a folder of its own, gone with the value.
+struct BenchHome {
+    home: Home,
+}
+
+impl BenchHome {
+    fn new() -> anyhow::Result<Self> {
+        let root = std::env::temp_dir().join(format!("thrall-bench-{}", uuid::Uuid::now_v7()));
+        let home = Home::new(&root);
+        for (name, _) in FOLDERS {
+            std::fs::create_dir_all(root.join(name)).context("cannot make a folder for the measurement")?;
+        }
+        std::fs::write(home.config_file(), "")?;
+        std::fs::write(home.recipes().join("bench.toml"), RECIPE)?;
+        std::fs::write(home.grants().join("bench.toml"), GRANT)?;
+        Ok(Self { home })
+    }
+}
+
+impl Drop for BenchHome {
+    fn drop(&mut self) {
+        // Left behind in the folder for temporary files at worst.
+        drop(std::fs::remove_dir_all(self.home.root()));
+    }
+}
+
+fn source() -> Source {
+    Source { name: "ingest".to_owned(), triggers: Vec::new(), may_assert_sender: true }
+}
+
+fn draft(number: u32) -> Draft {
+    let sender = format!("{:016x}{}", number % SENDERS + 1, "0".repeat(48));
+    Draft {
+        id: Some(format!("bench-{number}")),
+        trigger: "on_mail".to_owned(),
+        fields: vec![
+            Field::new("body_text", format!("Please look at report {number}; nothing urgent, thank you.")),
+            Field::new("from_node", sender),
+            Field::new("msg_type", "text"),
+            Field::new("session_id", format!("s{}", number % 50)),
+        ],
+    }
+}
+
+/// Events per second, from the first submission to the last durable decision.
+async fn throughput(events: u32) -> anyhow::Result<f64> {
+    let bench = BenchHome::new()?;
+    let app = App::open(bench.home.clone(), Arc::new(SystemClock)).await?;
+    ensure!(app.health().recipes_live == 1, "the recipe of the measurement does not load: {:?}", app.health().problems);
+    let running = app.start();
+    let source = source();
+    let drafts: Vec<Draft> = (0..events).map(draft).collect();
+    let started = Instant::now();
+    for batch in drafts.chunks(BATCH) {
+        while app.engine.submit(&source, batch.to_vec()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    app.engine.idle().await;
+    let took = started.elapsed().as_secs_f64();
+    let rows = app.store.reader().last_journal_id()?;
+    running.stop().await;
+    ensure!(rows == i64::from(events), "{rows} rows of {events} events");
+    Ok(f64::from(events) / took)
+}
+
+/// Milliseconds from submission to the durable decision, at a steady rate.
+async fn latencies(events: u32, rate: f64) -> anyhow::Result<Vec<f64>> {
+    let bench = BenchHome::new()?;
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let mut app = App::open(bench.home.clone(), Arc::new(SystemClock)).await?;
+    app.engine = app.engine.observed(Box::new(move |commit| {
+        drop(sender.send((commit.row.envelope_seq, Instant::now())));
+    }));
+    let running = app.start();
+    let source = source();
+    let started = Instant::now();
+    let mut submissions = tokio::task::JoinSet::new();
+    for number in 0..events {
+        let due = started + Duration::from_secs_f64(f64::from(number) / rate);
+        tokio::time::sleep_until(due.into()).await;
+        let (engine, source) = (app.engine.clone(), source.clone());
+        submissions.spawn(async move {
+            let began = Instant::now();
+            let accepted = engine.submit(&source, vec![draft(number)]).await;
+            accepted.ok().and_then(|accepted| accepted.first().map(|one| (one.seq(), began)))
+        });
+    }
+    let mut began = std::collections::HashMap::new();
+    while let Some(submitted) = submissions.join_next().await {
+        began.extend(submitted?);
+    }
+    app.engine.idle().await;
+    running.stop().await;
+    let mut waits = Vec::new();
+    while let Ok((seq, decided)) = receiver.try_recv() {
+        if let Some(began) = began.get(&seq) {
+            waits.push(micros(decided.saturating_duration_since(*began)) / 1000.0);
+        }
+    }
+    Ok(waits)
+}
+
+fn bare_rows(events: u32) -> anyhow::Result<f64> {
+    let bench = BenchHome::new()?;
+    let took = store::baseline::bare_rows(&bench.home.state(), events, BATCH)?;
+    Ok(f64::from(events) / took.as_secs_f64())
+}
+
+fn fsync() -> anyhow::Result<f64> {
+    let bench = BenchHome::new()?;
+    let one_by_one = 50;
+    let took = store::baseline::bare_rows(&bench.home.state(), one_by_one, 1)?;
+    Ok(micros(took) / f64::from(one_by_one) / 2.0 / 1000.0)
+}
+
+struct SandboxFigures {
+    fresh: f64,
+    warm: f64,
+    host_call: f64,
+}
+
+async fn sandbox(rounds: u32) -> anyhow::Result<SandboxFigures> {
+    let bench = BenchHome::new()?;
+    let sandbox = WasmSandbox::new(SandboxSettings {
+        cache_folder: bench.home.code_cache(),
+        worker_program: std::env::current_exe()?,
+        concurrent_calls: SandboxSettings::CONCURRENT_CALLS,
+    })?;
+    let load = |wanted: &str| -> anyhow::Result<ComponentId> {
+        let (_, bytes) = crate::shipped::BUNDLED
+            .iter()
+            .chain(crate::shipped::EXAMPLES)
+            .find(|(name, _)| *name == wanted)
+            .with_context(|| format!("{wanted} is not bundled"))?;
+        Ok(sandbox.load_bundled(bytes)?.id)
+    };
+    let rules = load(ComponentSource::RULES)?;
+    let offender = load("repeat-offender")?;
+    let envelope = stamped(draft(1));
+    let rules_situation = situation(
+        r#"{"config":{},"stage":{"rules":[{"field":"body_text","pattern":"urgent|outage","action":"wake"}],"default_action":"log"}}"#,
+    );
+    let host: Arc<dyn HostCalls> = Arc::new(Answers);
+    let mut fresh = Vec::new();
+    let mut warm = Vec::new();
+    let mut without = Vec::new();
+    let mut with = Vec::new();
+    for _ in 0..rounds {
+        for duration in
+            sandbox.warm_calls(rules, &envelope, &rules_situation, Arc::clone(&host), CALLS).await?
+        {
+            warm.push(micros(duration));
+        }
+        for _ in 0..CALLS {
+            let started = Instant::now();
+            let outcome = sandbox
+                .hotwire(rules, &envelope, &rules_situation, StageLimits::decider(), Arc::clone(&host))
+                .await;
+            outcome.answer?;
+            fresh.push(micros(started.elapsed()));
+        }
+        // The example asks the journal once; without a sender it asks nothing.
+        let silent = Envelope { fields: Vec::new(), ..envelope.clone() };
+        let offender_situation = situation(r#"{"config":{},"stage":{}}"#);
+        for (sample, envelope) in [(&mut without, &silent), (&mut with, &envelope)] {
+            for _ in 0..CALLS {
+                let started = Instant::now();
+                let gate = door();
+                let outcome =
+                    sandbox.hotwire(offender, envelope, &offender_situation, StageLimits::decider(), gate).await;
+                outcome.answer?;
+                sample.push(micros(started.elapsed()));
+            }
+        }
+    }
+    Ok(SandboxFigures { fresh: median(fresh), warm: median(warm), host_call: median(with) - median(without) })
+}
+
+fn stamped(draft: Draft) -> Envelope {
+    Envelope {
+        id: draft.id.unwrap_or_default(),
+        trigger: draft.trigger,
+        source: "bench".to_owned(),
+        parent: None,
+        depth: 0,
+        received_at: TimestampMs(1_700_000_000_000),
+        fields: draft.fields,
+    }
+}
+
+fn situation(config: &str) -> Situation {
+    Situation {
+        now: TimestampMs(1_700_000_000_000),
+        seed: 1,
+        tier: Tier::Unknown,
+        context: Vec::new(),
+        gathered: Vec::new(),
+        config: config.to_owned(),
+    }
+}
+
+/// The real gate, with a grant, in front of answers that cost nothing.
+fn door() -> Arc<dyn HostCalls> {
+    let scope = crate::pipeline::ports::Scope {
+        recipe: "bench".to_owned(),
+        stage: String::new(),
+        session: String::new(),
+        from_node: String::new(),
+        now: TimestampMs(1_700_000_000_000),
+    };
+    let grant = crate::grants::parse("bench", "imports = [\"journal-read\"]").unwrap_or_else(|_| crate::grants::Grant::nothing("bench"));
+    Arc::new(crate::capabilities::Gate::new(scope, Arc::new(grant), Arc::new(Answers))).for_stage("bench")
+}
+
+/// Answers every question at once.
+struct Answers;
+
+#[async_trait]
+impl HostCalls for Answers {
+    async fn call(&self, _: HostRequest) -> Result<HostAnswer, HostError> {
+        Ok(HostAnswer::Count(0))
+    }
+}
+
+#[async_trait]
+impl crate::pipeline::ports::Answers for Answers {
+    async fn answer(&self, _: &crate::pipeline::ports::Scope, _: &HostRequest) -> Result<HostAnswer, HostError> {
+        Ok(HostAnswer::Count(0))
+    }
+}
