@@ -1,13 +1,33 @@
 //! A recipe in its validated form: later code only ever sees this one. The
-//! TOML that people write is read in `recipes/manifest.rs` and checked in
-//! `recipes/validate.rs`; which recipes are loaded is in `recipes/registry.rs`.
-//! Pure: nothing here opens a file.
+//! TOML that people write is read in `recipes/manifest.rs`, section by section,
+//! and held together in `recipes/validate.rs`; which recipes are loaded is in
+//! `recipes/registry.rs`. Pure: only `recipes/folder.rs` opens files.
+
+mod action_kinds;
+mod action_section;
+pub mod canonical;
+mod evaluate_section;
+mod filter_section;
+pub mod folder;
+pub mod manifest;
+pub mod matching;
+pub mod placeholders;
+mod reading;
+pub mod registry;
+mod trigger_section;
+mod validate;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Digest;
+use crate::stage::World;
+pub use reading::{Known, MAX_PATTERN_BYTES};
 
 /// How far a recipe may act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -32,6 +52,12 @@ impl Mode {
             Self::Supervised => "supervised",
             Self::Automated => "automated",
         }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Disabled, Self::Manual, Self::Supervised, Self::Automated]
+            .into_iter()
+            .find(|mode| mode.as_str() == word)
     }
 
     /// Whether operations are carried out at all.
@@ -61,6 +87,8 @@ pub struct Recipe {
     /// SHA-256 of the canonical form: parsed TOML, keys sorted, comments and
     /// mode left out.
     pub canonical: Digest,
+    /// The canonical form itself: JSON with sorted keys.
+    pub canonical_text: String,
     /// Worth saying, not worth refusing.
     pub warnings: Vec<String>,
 }
@@ -73,6 +101,21 @@ pub enum ComponentSource {
     Bundled(String),
     /// A file in `recipes/`, by name: `repeat-offender.wasm`.
     File(String),
+}
+
+impl ComponentSource {
+    /// The bundled component of each stage.
+    pub const FILTER: &'static str = "declarative-filter";
+    pub const RULES: &'static str = "declarative-rules";
+    pub const STEPS: &'static str = "declarative-steps";
+}
+
+impl fmt::Display for ComponentSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bundled(name) | Self::File(name) => f.write_str(name),
+        }
+    }
 }
 
 /// What a failing stage leads to.
@@ -195,6 +238,19 @@ pub enum Fallback {
     Tier,
 }
 
+impl Recipe {
+    /// Every sandboxed stage by its name in traces, with the world it needs.
+    pub fn stages(&self) -> Vec<(String, World, &StageSpec)> {
+        let filter = self.filter.component.iter().map(|stage| ("filter".to_owned(), World::Filter, stage));
+        let evaluators = self.evaluators.iter().filter_map(|evaluator| match &evaluator.kind {
+            EvaluatorKind::Component(stage) => Some((evaluator.stage.clone(), World::Hotwire, stage)),
+            EvaluatorKind::Llm(_) => None,
+        });
+        let actions = self.actions.values().map(|action| (format!("action-{}", action.name), World::Action, &action.stage));
+        filter.chain(evaluators).chain(actions).collect()
+    }
+}
+
 /// One declared action.
 #[derive(Clone, Debug)]
 pub struct ActionSpec {
@@ -203,4 +259,6 @@ pub struct ActionSpec {
     /// The task's words for a wake, by template name (the action's own name);
     /// the agent never gets task words from anywhere else.
     pub task: Option<String>,
+    /// False for `log` and `drop` where the file does not mention them.
+    pub is_declared: bool,
 }

@@ -1,0 +1,93 @@
+//! The operator's configuration in its resolved form: every value checked,
+//! defaults filled in. How `thrall.toml` is read is in `config/file.rs`, what
+//! keys of the earlier thrall became in `config/old_keys.rs`; the file that
+//! explains every key is `host/thrall.example.toml`, and a test holds it and
+//! the code together. There is no key here that nothing obeys.
+
+mod file;
+mod old_keys;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::envelope::sender::TrustList;
+use crate::strict_toml::Problem;
+
+pub use file::parse;
+
+/// What `thrall.toml` says.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Master switch: when false, no event is accepted.
+    pub enabled: bool,
+    /// The own node's full id, lower-case; its mail enters no recipe.
+    pub node_id: Option<String>,
+    pub trust: TrustList,
+    /// Types of mail that enter no recipe.
+    pub ignore_msg_types: Vec<String>,
+    /// Time between two `on_tick` events.
+    pub tick_interval: Duration,
+    pub model: ModelConfig,
+    /// Another name to a model's name in the catalogue.
+    pub models: BTreeMap<String, String>,
+    /// Sources that the operator declared; the built-in ones are not here.
+    pub sources: Vec<Source>,
+    /// Events that may wait in one lane before its source has to.
+    pub max_pending_per_lane: usize,
+    /// Worth saying, not worth refusing.
+    pub warnings: Vec<String>,
+}
+
+/// How the embedded model runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelConfig {
+    /// The model of recipes and prompts that name none.
+    pub default: String,
+    /// How long a question waits for its turn.
+    pub queue_timeout: Duration,
+    /// How long a question takes in all, its turn included.
+    pub timeout: Duration,
+    pub context_tokens: u32,
+    pub threads: usize,
+    /// Below this probability the best label is no verdict.
+    pub threshold: f32,
+}
+
+/// A declared source: who brings an event, and what it may say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub name: String,
+    /// Empty means every trigger that is not made by the host.
+    pub triggers: Vec<String>,
+    /// Whether `from_node` is believed. If not, the sender is unknown.
+    pub may_assert_sender: bool,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}", lines(.0))]
+    Invalid(Vec<Problem>),
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or with every problem that is in it.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let bytes = std::fs::read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        file::parse_bytes(&path.display().to_string(), &bytes).map_err(ConfigError::Invalid)
+    }
+}

@@ -1,0 +1,206 @@
+use std::collections::BTreeSet;
+
+use super::file::KEYS;
+use super::old_keys::OLD_KEYS;
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../thrall.example.toml");
+
+fn good(text: &str) -> Config {
+    parse("thrall.toml", text).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+fn bad(text: &str) -> Vec<String> {
+    match parse("thrall.toml", text) {
+        Ok(_) => panic!("loaded: {text}"),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The example with its keys uncommented; `##` marks an example that is no
+/// default.
+fn uncommented(with_examples: bool) -> String {
+    let line = |line: &str| match line.strip_prefix("##") {
+        Some(example) if with_examples && !example.starts_with(' ') => example.to_owned(),
+        Some(_) => String::new(),
+        None => match line.strip_prefix('#') {
+            Some(key) if !key.starts_with(' ') => key.to_owned(),
+            _ => String::new(),
+        },
+    };
+    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Every `table.key` of a file; a declared source counts as `sources.NAME`.
+fn keys(text: &str) -> BTreeSet<String> {
+    let mut table = String::new();
+    let mut found = BTreeSet::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            let name = name.trim_end_matches(']');
+            table = if name.starts_with("sources.") { "sources.NAME".to_owned() } else { name.to_owned() };
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            found.insert(format!("{table}.{key}"));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_example_as_it_is_sets_nothing() {
+    let shipped = good(EXAMPLE);
+    assert_eq!(format!("{shipped:?}"), format!("{:?}", good("")));
+    assert!(shipped.enabled && shipped.sources.is_empty());
+    let appended = good(&format!("{EXAMPLE}\n[trust_tiers]\nteam = [\"{}\"]\n", "ab".repeat(32)));
+    assert_eq!(appended.trust.tier_of(&"ab".repeat(32)).as_str(), "team");
+}
+
+#[test]
+fn the_examples_defaults_are_the_codes() {
+    assert_eq!(format!("{:?}", good(&uncommented(false))), format!("{:?}", good("")));
+}
+
+#[test]
+fn the_example_has_every_key_and_no_other() {
+    let in_code: BTreeSet<String> = KEYS
+        .iter()
+        .flat_map(|(table, keys)| keys.iter().map(move |key| format!("{table}.{key}")))
+        .filter(|key| !KEYS.iter().any(|(table, _)| format!(".{table}") == *key) && key != ".sources")
+        .collect();
+    let example = uncommented(true);
+    assert_eq!(keys(&example), in_code);
+    assert_eq!(good(&example).sources.len(), 1);
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let config = good("");
+    assert_eq!(config.ignore_msg_types, ["ack", "delivery", "system"]);
+    assert_eq!((config.model.queue_timeout.as_secs(), config.model.timeout.as_secs()), (5, 30));
+    assert_eq!((config.max_pending_per_lane, config.tick_interval.as_secs()), (256, 60));
+    assert_eq!(config.node_id, None);
+}
+
+#[test]
+fn values_are_taken_over() {
+    let id = "AB".repeat(32);
+    let config = good(&format!(
+        "enabled = false\nignore_msg_types = []\ntick_interval_s = 5\n[node]\nid = \"{id}\"\n\
+         [model]\ndefault = \"gemma3-1b\"\nqueue_timeout_s = 0.5\nthreads = 3\nthreshold = 0.25\n\
+         [models]\nalias = {{ \"gemma3-1b\" = \"gemma3-270m\" }}\n\
+         [sources.bridge]\ntriggers = [\"on_mail\"]\nmay_assert_sender = true\n[limits]\nmax_pending_per_lane = 7\n"
+    ));
+    assert!(!config.enabled && config.ignore_msg_types.is_empty());
+    assert_eq!(config.node_id, Some(id.to_lowercase()));
+    assert_eq!((config.model.queue_timeout.as_millis(), config.model.threads), (500, 3));
+    assert_eq!(config.models["gemma3-1b"], "gemma3-270m");
+    assert_eq!(
+        config.sources,
+        [Source { name: "bridge".to_owned(), triggers: vec!["on_mail".to_owned()], may_assert_sender: true }]
+    );
+}
+
+#[test]
+fn every_problem_is_named_with_its_place_and_the_nearest_word() {
+    let found = bad("enabeld = true\n[node]\nid = \"abcd\"\n[model]\nthreads = \"many\"\nqueue_timeout_s = -1\n[trust_tiers]\nteam = [\"xyz\"]\n");
+    assert_eq!(found.len(), 5, "{found:#?}");
+    assert!(found[0].starts_with("thrall.toml:1:1: unknown key \"enabeld\""), "{}", found[0]);
+    assert!(found[0].ends_with("did you mean \"enabled\"?"), "{}", found[0]);
+    assert!(found[1].starts_with("thrall.toml:3:6: [node] id is \"abcd\""), "{}", found[1]);
+    assert!(found[2].contains("\"auto\" or a whole number"), "{}", found[2]);
+    assert!(found[3].contains("[model] queue_timeout_s is -1"), "{}", found[3]);
+    assert!(found[4].starts_with("thrall.toml:8:9:"), "{}", found[4]);
+}
+
+#[test]
+fn short_team_ids_warn_or_are_refused() {
+    let short = "team = [\"de2a6068a517c9d7\"]";
+    let config = good(&format!("[trust_tiers]\n{short}"));
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    assert_eq!(config.trust.tier_of(&format!("de2a6068a517c9d7{}", "0".repeat(48))).as_str(), "team");
+    let refused = bad(&format!("strict_team_ids = true\n[trust_tiers]\n{short}"));
+    assert!(refused[0].contains("only the beginning of a node id: expected all 64"), "{refused:?}");
+    let ambiguous = bad(&format!("[trust_tiers]\nteam = [\"{}\"]\nknown = [\"{}\"]", "a".repeat(16), "a".repeat(20)));
+    assert!(ambiguous[0].contains("give full ids"), "{ambiguous:?}");
+}
+
+#[test]
+fn a_source_cannot_be_the_host_or_the_operator() {
+    let found = bad("[sources.operator]\n[sources.bridge]\ntriggers = [\"on_tick\", \"on_male\"]\n[sources.\"Not A Name\"]\n");
+    assert_eq!(found.len(), 4, "{found:#?}");
+    let all = found.join("\n");
+    for wanted in ["[sources.operator] is built in", "which only the host itself makes", "did you mean \"on_mail\"?", "cannot name a source"] {
+        assert!(all.contains(wanted), "{wanted} in {all}");
+    }
+    assert!(bad("[models]\nalias = { a = \"b\", b = \"c\" }\n")[0].contains("is an alias itself"));
+}
+
+/// Section 2 of the operator guide and the configuration of the release notes,
+/// with every value that people have in it.
+const OLD_FILE: &str = r#"
+name = "knarr-thrall"
+version = "3.0.0"
+handler = "handler:ThrallPlugin"
+[config]
+enabled = true
+debug = true
+dry_run = true
+ignore_msg_types = ["ack"]
+max_replies_per_hour_per_node = 5
+[config.thrall]
+enabled = true
+backend = "embedded"
+model_path = "/path/to/gemma3-1b.gguf"
+n_threads = 4
+n_ctx = 1024
+max_tokens = 128
+queue_timeout = 5.0
+timeout_seconds = 30
+fallback = "tier"
+classification_ttl_days = 30
+loop_threshold = 2
+loop_threshold_sessionless = 5
+knock_threshold = 10
+cockpit_url = "http://127.0.0.1:8080"
+cockpit_token = "x"
+[config.thrall.trust_tiers]
+team = ["de2a6068a517c9d7"]
+[config.compilation]
+interval_seconds = 3600
+buffer = "mail-digest"
+"#;
+
+#[test]
+fn every_key_of_the_old_file_is_told_where_it_went() {
+    let found = bad(OLD_FILE);
+    for line in OLD_FILE.lines().filter_map(|line| line.split_once(" = ")) {
+        let key = line.0;
+        // The whole table of tiers is told to move.
+        let asked = if key == "team" { "trust_tiers" } else { key };
+        let told = found.iter().find(|problem| problem.contains(&format!("unknown key \"{asked}\"")));
+        let told = told.unwrap_or_else(|| panic!("{key} in {found:#?}"));
+        assert!(!told.contains("expected one of"), "{told}");
+    }
+    let advice = |key: &str| found.iter().find(|problem| problem.contains(&format!("\"{key}\""))).unwrap();
+    assert!(advice("n_threads").contains("[model] threads"));
+    assert!(advice("queue_timeout").contains("[model] queue_timeout_s"));
+    assert!(advice("model_path").contains("thrall model pull"));
+    assert!(advice("trust_tiers").contains("[trust_tiers]"));
+}
+
+#[test]
+fn advice_names_only_keys_that_exist() {
+    for (old, advice) in OLD_KEYS {
+        for (_, rest) in advice.match_indices("[model] ").map(|(at, mark)| (at, &advice[at + mark.len()..])) {
+            let key = rest.split(' ').next().unwrap();
+            let keys = KEYS.iter().find(|(table, _)| *table == "model").unwrap().1;
+            assert!(keys.contains(&key), "{old}: {advice}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Config::load(Path::new("/nonexistent/thrall.toml")).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read /nonexistent/thrall.toml");
+}

@@ -1,0 +1,183 @@
+//! Which events a trigger matches. Pure. A field that is absent matches
+//! nothing, not even a pattern that matches the empty text.
+
+use super::{FieldPattern, TriggerSpec};
+use crate::envelope::Envelope;
+
+/// Whether a recipe with this trigger wants to see the event.
+pub fn matches(spec: &TriggerSpec, envelope: &Envelope) -> bool {
+    spec.kind == envelope.trigger
+        && has_type(&spec.msg_types, envelope)
+        && spec.event_pattern.as_deref().is_none_or(|glob| named(glob, envelope))
+        && spec.field_match.as_ref().is_none_or(|wanted| field_matches(wanted, envelope))
+}
+
+fn has_type(wanted: &[String], envelope: &Envelope) -> bool {
+    wanted.is_empty()
+        || envelope.field("msg_type").is_some_and(|found| wanted.iter().any(|one| one == found))
+}
+
+fn named(glob: &str, envelope: &Envelope) -> bool {
+    envelope.field("event_name").is_some_and(|name| glob_matches(glob, name))
+}
+
+fn field_matches(wanted: &FieldPattern, envelope: &Envelope) -> bool {
+    envelope.field(&wanted.field).is_some_and(|value| wanted.pattern.is_match(value))
+}
+
+/// `*` any text, `?` any character, `[a-z]` and `[!a-z]` one of a set; a `[`
+/// that is not closed stands for itself. Case matters. Takes at most the
+/// product of both lengths, whatever the pattern.
+pub fn glob_matches(glob: &str, text: &str) -> bool {
+    let glob: Vec<char> = glob.chars().collect();
+    let text: Vec<char> = text.chars().collect();
+    let (mut at, mut in_text) = (0, 0);
+    // Where to go on when what follows the last star does not fit.
+    let mut retry: Option<(usize, usize)> = None;
+    while let Some(letter) = text.get(in_text) {
+        if glob.get(at) == Some(&'*') {
+            retry = Some((at + 1, in_text));
+            at += 1;
+        } else if let Some(next) = one_matches(&glob, at, *letter) {
+            at = next;
+            in_text += 1;
+        } else if let Some((after_star, from)) = retry {
+            retry = Some((after_star, from + 1));
+            at = after_star;
+            in_text = from + 1;
+        } else {
+            return false;
+        }
+    }
+    glob.iter().skip(at).all(|left| *left == '*')
+}
+
+/// The place after the element at `at`, if that element takes the letter.
+fn one_matches(glob: &[char], at: usize, letter: char) -> Option<usize> {
+    match glob.get(at)? {
+        '?' => Some(at + 1),
+        '[' => match set_end(glob, at) {
+            Some(end) => set_takes(glob.get(at + 1..end)?, letter).then_some(end + 1),
+            None => (letter == '[').then_some(at + 1),
+        },
+        plain => (*plain == letter).then_some(at + 1),
+    }
+}
+
+/// Where a set's `]` stands. One that comes first belongs to the set.
+fn set_end(glob: &[char], at: usize) -> Option<usize> {
+    let inside = if glob.get(at + 1) == Some(&'!') { at + 2 } else { at + 1 };
+    let close = glob.iter().skip(inside + 1).position(|c| *c == ']')?;
+    Some(inside + 1 + close)
+}
+
+fn set_takes(set: &[char], letter: char) -> bool {
+    let (negated, mut rest) = match set {
+        ['!', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    let mut found = false;
+    loop {
+        rest = match rest {
+            [low, '-', high, rest @ ..] => {
+                found |= (*low..=*high).contains(&letter);
+                rest
+            }
+            [one, rest @ ..] => {
+                found |= *one == letter;
+                rest
+            }
+            [] => return found != negated,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::TimestampMs;
+    use crate::envelope::Field;
+
+    fn event(trigger: &str, fields: &[(&str, &str)]) -> Envelope {
+        Envelope {
+            id: "1".to_owned(),
+            trigger: trigger.to_owned(),
+            source: "test".to_owned(),
+            parent: None,
+            depth: 0,
+            received_at: TimestampMs(0),
+            fields: fields.iter().map(|(name, value)| Field::new(*name, *value)).collect(),
+        }
+    }
+
+    fn trigger(kind: &str) -> TriggerSpec {
+        TriggerSpec { kind: kind.to_owned(), msg_types: Vec::new(), event_pattern: None, field_match: None }
+    }
+
+    #[test]
+    fn mail_is_matched_by_type_exactly() {
+        let spec = TriggerSpec { msg_types: vec!["text".to_owned()], ..trigger("on_mail") };
+        assert!(matches(&spec, &event("on_mail", &[("msg_type", "text")])));
+        assert!(!matches(&spec, &event("on_mail", &[("msg_type", "Text")])));
+        assert!(!matches(&spec, &event("on_mail", &[])));
+        assert!(!matches(&spec, &event("on_tick", &[("msg_type", "text")])));
+        assert!(matches(&trigger("on_mail"), &event("on_mail", &[("msg_type", "offer")])));
+    }
+
+    #[test]
+    fn an_absent_field_never_matches() {
+        let pattern = FieldPattern { field: "reason".to_owned(), pattern: regex::Regex::new("").unwrap() };
+        let spec = TriggerSpec { field_match: Some(pattern), ..trigger("on_event") };
+        assert!(!matches(&spec, &event("on_event", &[])));
+        assert!(matches(&spec, &event("on_event", &[("reason", "")])));
+        let any = TriggerSpec { event_pattern: Some("*".to_owned()), ..trigger("on_event") };
+        assert!(!matches(&any, &event("on_event", &[])));
+    }
+
+    #[test]
+    fn globs_read_as_in_a_shell() {
+        let cases = [
+            ("credit.*", "credit.change", true),
+            ("credit.*", "xcredit.change", false),
+            ("*.failed", "task.failed", true),
+            ("*.failed", "task.failed.again", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("task.?", "task.a", true),
+            ("task.?", "task.", false),
+            ("v[0-9]", "v7", true),
+            ("v[!0-9]", "v7", false),
+            ("v[]x]", "v]", true),
+            ("v[", "v[", true),
+            ("", "", true),
+            ("", "a", false),
+            ("**", "", true),
+            ("Ü*", "Über", true),
+        ];
+        for (glob, text, expected) in cases {
+            assert_eq!(glob_matches(glob, text), expected, "{glob:?} on {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_name_cannot_stall_a_glob() {
+        let glob = "*a".repeat(100) + "b";
+        assert!(!glob_matches(&glob, &"a".repeat(20_000)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_without_signs_matches_itself(text in "[a-zA-Z.]{0,20}", more in ".{0,10}") {
+            prop_assert!(glob_matches(&text, &text));
+            let prefix = format!("{text}*");
+            let longer = format!("{text}{more}");
+            prop_assert!(glob_matches(&prefix, &longer));
+        }
+
+        #[test]
+        fn any_glob_ends(glob in ".{0,20}", text in ".{0,40}") {
+            glob_matches(&glob, &text);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! `[trigger]`: which events a recipe sees.
+
+use super::reading::Reading;
+use super::{FieldPattern, TriggerSpec};
+use crate::strict_toml::Table;
+use crate::strict_toml::table::Hint;
+
+const KEYS: [&str; 5] = ["type", "msg_types", "match_field", "match_pattern", "event_pattern"];
+const HINTS: [Hint<'static>; 2] = [
+    ("cooldown_seconds", "it belongs under [filter]"),
+    ("field", "under [trigger] it is match_field, with match_pattern"),
+];
+
+const MAX_MSG_TYPES: usize = 64;
+const MAX_GLOB_BYTES: usize = 256;
+
+/// Reads the section; `None` when something in it is wrong.
+pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> Option<TriggerSpec> {
+    let Some(table) = top.table("trigger") else {
+        if !top.has("trigger") {
+            top.missing("[trigger]", "[trigger] with type = \"on_mail\"");
+        }
+        return None;
+    };
+    table.only(&KEYS, &HINTS);
+    if !table.has("type") {
+        table.missing("type", "type = \"on_mail\"");
+    }
+    let kind = table.word("type", &TriggerSpec::KINDS);
+    let msg_types = msg_types(reading, &table, kind);
+    let event_pattern = event_pattern(reading, &table, kind);
+    let field_match = field_match(reading, &table);
+    Some(TriggerSpec { kind: kind?.to_owned(), msg_types, event_pattern, field_match })
+}
+
+fn only_with(reading: &Reading<'_>, table: &Table<'_>, key: &str, kind: Option<&str>, wanted: &str) {
+    if table.has(key) && kind.is_some_and(|kind| kind != wanted) {
+        reading.sink.error(table.at_key(key), format!("[trigger] {key} belongs to type = \"{wanted}\""));
+    }
+}
+
+fn msg_types(reading: &Reading<'_>, table: &Table<'_>, kind: Option<&str>) -> Vec<String> {
+    only_with(reading, table, "msg_types", kind, "on_mail");
+    let types = table.texts("msg_types").unwrap_or_default();
+    if types.len() > MAX_MSG_TYPES {
+        let what = format!("[trigger] msg_types has {} entries", types.len());
+        reading.sink.error_expected(table.at_key("msg_types"), what, format!("at most {MAX_MSG_TYPES}"));
+    }
+    for empty in types.iter().filter(|one| one.value.trim().is_empty()) {
+        reading.sink.error(empty.at, "[trigger] msg_types holds an empty type: no mail has one (it becomes \"text\")");
+    }
+    types.iter().map(|one| one.value.to_owned()).collect()
+}
+
+fn event_pattern(reading: &Reading<'_>, table: &Table<'_>, kind: Option<&str>) -> Option<String> {
+    only_with(reading, table, "event_pattern", kind, "on_event");
+    let glob = table.text("event_pattern")?;
+    if glob.value.len() > MAX_GLOB_BYTES {
+        let what = format!("[trigger] event_pattern has {} bytes", glob.value.len());
+        reading.sink.error_expected(glob.at, what, format!("at most {MAX_GLOB_BYTES}"));
+    }
+    // As the earlier thrall had it: an empty pattern means every event.
+    (!glob.value.is_empty()).then(|| glob.value.to_owned())
+}
+
+fn field_match(reading: &Reading<'_>, table: &Table<'_>) -> Option<FieldPattern> {
+    match (table.has("match_field"), table.has("match_pattern")) {
+        (false, false) => return None,
+        (true, false) => table.missing("match_pattern", "a regular expression for match_field"),
+        (false, true) => table.missing("match_field", "the field that match_pattern looks at"),
+        (true, true) => {}
+    }
+    let field = table.text("match_field");
+    if let Some(field) = field {
+        reading.check_field(field.at, field.value, "[trigger] match_field");
+    }
+    let pattern = table.has("match_pattern").then(|| reading.pattern(table, "match_pattern"))?;
+    Some(FieldPattern { field: field?.value.to_owned(), pattern: pattern? })
+}
