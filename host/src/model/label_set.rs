@@ -3,7 +3,6 @@
 //! Labels come from a prompt's kinds or from a recipe, never from a message.
 //! What a label leads to is not here: see the recipe's mapping of kinds.
 
-use serde::Deserialize;
 use thiserror::Error;
 
 /// Fewer than two is no choice; more than this makes small models guess and
@@ -14,12 +13,12 @@ pub const LABELS: std::ops::RangeInclusive<usize> = 2..=32;
 const MAX_NAME_CHARS: usize = 40;
 
 /// One possible answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Label {
     pub name: String,
-    /// A few words for the model, shown in the prompt's constant part.
-    #[serde(default)]
+    /// What the model says for it; the name, unless a plainer word is read better.
+    pub word: String,
+    /// A few words for the model, shown in the prompt's constant part; may be empty.
     pub describe: String,
 }
 
@@ -34,7 +33,7 @@ pub struct LabelSet {
 pub enum LabelSetError {
     #[error("a label set has {0} labels; it needs 2 to 32")]
     Count(usize),
-    #[error("label `{0}` is there twice; give each label its own name")]
+    #[error("label `{0}` is there twice; give each label its own name and word")]
     Duplicate(String),
     #[error("label `{0}` is not usable: 1 to 40 characters of a-z, 0-9, space, `_` and `-`, no space at the ends")]
     Name(String),
@@ -48,10 +47,11 @@ impl LabelSet {
             return Err(LabelSetError::Count(labels.len()));
         }
         for (at, label) in labels.iter().enumerate() {
-            if !is_label_name(&label.name) {
-                return Err(LabelSetError::Name(label.name.clone()));
+            if let Some(bad) = [&label.name, &label.word].into_iter().find(|n| !is_label_name(n)) {
+                return Err(LabelSetError::Name(bad.clone()));
             }
-            if labels.iter().take(at).any(|earlier| earlier.name == label.name) {
+            let is_same = |earlier: &&Label| earlier.name == label.name || earlier.word == label.word;
+            if labels.iter().take(at).find(is_same).is_some() {
                 return Err(LabelSetError::Duplicate(label.name.clone()));
             }
         }
@@ -63,7 +63,10 @@ impl LabelSet {
     /// # Errors
     /// As for [`LabelSet::new`].
     pub fn of_names<S: AsRef<str>>(names: &[S]) -> Result<Self, LabelSetError> {
-        let label = |name: &S| Label { name: name.as_ref().to_owned(), describe: String::new() };
+        let label = |name: &S| {
+            let name = name.as_ref().to_owned();
+            Label { word: name.clone(), name, describe: String::new() }
+        };
         Self::new(names.iter().map(label).collect())
     }
 

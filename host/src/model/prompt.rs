@@ -66,6 +66,10 @@ pub struct Kind {
     pub name: String,
     /// What a recipe does with it unless its `[evaluate.kinds]` says otherwise.
     pub action: String,
+    /// What the model is asked to say for it, where a plainer word than the
+    /// name is read better: small models hardly ever say `acknowledgement`.
+    #[serde(default)]
+    pub word: Option<String>,
     /// A few words for the model.
     #[serde(default)]
     pub describe: String,
@@ -236,7 +240,11 @@ fn kinds_as_labels(kinds: &[Kind]) -> Result<Option<Arc<LabelSet>>, LabelSetErro
     if kinds.is_empty() {
         return Ok(None);
     }
-    let label = |k: &Kind| Label { name: k.name.clone(), describe: k.describe.clone() };
+    let label = |k: &Kind| Label {
+        name: k.name.clone(),
+        word: k.word.as_ref().unwrap_or(&k.name).clone(),
+        describe: k.describe.clone(),
+    };
     LabelSet::new(kinds.iter().map(label).collect()).map(|set| Some(Arc::new(set)))
 }
 

@@ -126,7 +126,8 @@ impl Bench<'_> {
             let cached = self.classify(Tier::Unknown, message)?;
             let rendered =
                 self.prompt.render(Tier::Unknown, &PromptValues::default(), message, None);
-            let own = self.engine.tokens(&rendered).message;
+            let tokens = self.engine.tokens(&rendered);
+            let own = tokens.message;
             let raw = ms(self.engine.raw_prefill(&own)?);
             samples.message_tokens += own.len() / MESSAGES.len();
             samples.prefill_rate.push(own.len() as f64 * 1000.0 / raw);

@@ -55,7 +55,7 @@ impl Engine<'_> {
     }
 
     pub(super) fn label_tokens(&self, labels: &LabelSet) -> Vec<Vec<i32>> {
-        let tokens = |name: &str| self.plain(&format!(" {name}")).iter().map(|t| t.0).collect();
-        labels.iter().map(|label| tokens(&label.name)).collect()
+        let tokens = |word: &str| self.plain(&format!(" {word}")).iter().map(|t| t.0).collect();
+        labels.iter().map(|label| tokens(&label.word)).collect()
     }
 }

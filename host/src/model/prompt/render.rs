@@ -101,16 +101,16 @@ impl Prompt {
 
     fn describe(&self, system: &mut String, labels: &LabelSet) {
         for label in labels.iter().filter(|l| !l.describe.is_empty()) {
-            system.push_str(&format!("\n- {}: {}", label.name, label.describe));
+            system.push_str(&format!("\n- {}: {}", label.word, label.describe));
         }
     }
 
     fn show_examples(&self, system: &mut String, labels: &LabelSet, lead: &str) {
-        let shown = self.examples.iter().filter(|e| labels.iter().any(|l| l.name == e.kind));
-        for example in shown {
+        for example in &self.examples {
+            let Some(label) = labels.iter().find(|l| l.name == example.kind) else { continue };
             let text = one_line(&example.text, self.body_limit);
-            let (cue, kind) = (&self.cue, &example.kind);
-            system.push_str(&format!("\n\n{lead}{FENCE}{text}{FENCE}\n{cue} {kind}"));
+            let (cue, word) = (&self.cue, &label.word);
+            system.push_str(&format!("\n\n{lead}{FENCE}{text}{FENCE}\n{cue} {word}"));
         }
     }
 }
