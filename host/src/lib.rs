@@ -4,11 +4,14 @@
 //! ids, clock, envelope; verdict, operation, stage; recipes, journal, grants;
 //! pipeline; wasm, capabilities, store, model; config, app; cli, server.
 
+pub mod buffers;
 pub mod clock;
 pub mod envelope;
 pub mod ids;
 pub mod journal;
 pub mod operation;
+pub mod outbox;
 pub mod recipes;
 pub mod stage;
+pub mod store;
 pub mod verdict;
