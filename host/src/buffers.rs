@@ -1,0 +1,63 @@
+//! Buffers: named collections that `compile` fills and that a flush turns into
+//! a briefing. Here are their nouns; when a buffer is flushed is decided in
+//! `buffers/flush_policy.rs`, how a briefing and a wake read is in
+//! `buffers/briefing.rs` and `buffers/wake_body.rs`. Pure: rows live in the
+//! store, files are written by the outbox.
+
+pub mod briefing;
+pub mod flush_policy;
+pub mod plain_text;
+pub mod wake_body;
+
+use std::fmt;
+
+use crate::clock::TimestampMs;
+
+/// One collected message. Every text in it is the sender's or a model's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BufferItem {
+    pub at: TimestampMs,
+    pub recipe: String,
+    pub from_node: String,
+    pub sender_key: String,
+    pub tier: String,
+    pub msg_type: String,
+    pub session_id: String,
+    pub action: String,
+    pub reason: String,
+    pub note: String,
+    /// It holds one of [`flush_policy::PRIORITY_WORDS`].
+    pub is_priority: bool,
+    pub body: String,
+}
+
+/// Why a buffer is flushed; shown in the words of the earlier thrall.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FlushCause {
+    Keyword(String),
+    /// With the number of items that had gathered.
+    Threshold(u32),
+    /// With the seconds that the oldest item had waited.
+    Timer(u64),
+}
+
+impl fmt::Display for FlushCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keyword(word) => write!(f, "keyword:{word}"),
+            Self::Threshold(count) => write!(f, "threshold:{count}"),
+            Self::Timer(seconds) => write!(f, "timer:{seconds}s"),
+        }
+    }
+}
+
+/// What a flush is, apart from its items.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlushHead {
+    pub id: i64,
+    pub buffer: String,
+    pub cause: String,
+    pub at: TimestampMs,
+    /// File name in the artifacts folder.
+    pub artifact: String,
+}

@@ -1,0 +1,109 @@
+//! Takes pending rows in order and brings each to an end. A row that fails is
+//! tried again later, and until then holds its lane.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::artifacts::Artifacts;
+use crate::buffers::briefing;
+use crate::clock::TimestampMs;
+use crate::ids::Digest;
+use crate::store::{BRIEFING, Finish, Outcome, OutboxRow, Store, StoreError, WAKE};
+
+/// Rows that are taken at once and finished in one transaction.
+const BATCH: u32 = 256;
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(600);
+
+/// What became of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Performed {
+    pub row: OutboxRow,
+    pub outcome: Outcome,
+}
+
+/// The one performer of a service. Blocking: give it a thread.
+pub struct Performer {
+    store: Arc<Store>,
+    artifacts: Artifacts,
+}
+
+impl Performer {
+    pub fn new(store: Arc<Store>, artifacts: Artifacts) -> Self {
+        Self { store, artifacts }
+    }
+
+    /// Performs what is due, at most one batch; call it again until nothing is
+    /// returned, then when [`Store::outbox_signal`] says so, and now and then
+    /// for what is tried again.
+    ///
+    /// # Errors
+    /// The database cannot be read or written. Rows whose end was not written
+    /// are performed again: only those that can be repeated were tried.
+    pub fn perform_due(&self, now: TimestampMs) -> Result<Vec<Performed>, StoreError> {
+        let mut blocked: HashSet<String> = HashSet::new();
+        let mut performed = Vec::new();
+        for row in self.store.reader().next_pending(now, BATCH)? {
+            if blocked.contains(&row.lane) {
+                continue;
+            }
+            let outcome = self.perform(&row, now)?;
+            if matches!(outcome, Outcome::Retry { .. } | Outcome::Failed { .. }) {
+                blocked.insert(row.lane.clone());
+            }
+            performed.push(Performed { row, outcome });
+        }
+        if !performed.is_empty() {
+            let ends = performed
+                .iter()
+                .map(|end| Finish { id: end.row.id, at: now, outcome: end.outcome.clone() })
+                .collect();
+            self.store.finish_blocking(ends)?;
+        }
+        Ok(performed)
+    }
+
+    fn perform(&self, row: &OutboxRow, now: TimestampMs) -> Result<Outcome, StoreError> {
+        match row.kind.as_str() {
+            BRIEFING => self.write_briefing(row, now),
+            // The row itself, with its body, task, capability and priority, is
+            // the record; finishing it is all there is to do.
+            WAKE => Ok(Outcome::Recorded {
+                detail: "kept for the agent; no node is connected".to_owned(),
+            }),
+            "reply" | "mail" | "skill" => {
+                Ok(Outcome::Held { reason: "no node is connected".to_owned() })
+            }
+            other => Ok(Outcome::Held { reason: format!("{other} is not performed here") }),
+        }
+    }
+
+    /// Writing the same briefing again gives the same file: after a crash
+    /// between file and database nothing is there twice.
+    fn write_briefing(&self, row: &OutboxRow, now: TimestampMs) -> Result<Outcome, StoreError> {
+        let flush = match row.flush_id {
+            Some(id) => self.store.reader().flush(id)?,
+            None => None,
+        };
+        let Some((head, items)) = flush else {
+            return Ok(Outcome::Failed { detail: "its flush is not in the database".to_owned() });
+        };
+        let page = briefing::render(&head, &items);
+        Ok(match self.artifacts.write(&head.artifact, page.as_bytes()) {
+            Ok(()) => {
+                let digest = Digest::of(page.as_bytes());
+                Outcome::Done { detail: format!("artifacts/{} sha256:{digest}", head.artifact) }
+            }
+            Err(error) => Outcome::Retry {
+                detail: format!("cannot write artifacts/{}: {error}", head.artifact),
+                not_before: now.plus(retry_after(row.attempts)),
+            },
+        })
+    }
+}
+
+/// Doubles with each attempt.
+fn retry_after(attempts: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(1 << attempts.min(16)).min(LONGEST_RETRY)
+}

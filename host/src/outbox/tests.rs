@@ -1,0 +1,88 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Artifacts, Performer};
+use crate::operation::Operation;
+use crate::store::tests::fixtures::*;
+use crate::store::{OutboxState, Outcome, Store};
+
+struct TestOutbox {
+    performer: Performer,
+    store: Arc<Store>,
+    dir: tempfile::TempDir,
+}
+
+impl TestOutbox {
+    fn new(operations: Vec<Operation>) -> Self {
+        let test = TestStore::new();
+        let seq = test.accept(mail("m1", &node('a'), "hello"));
+        test.commit(run_on(seq, &node('a'), "compile", operations));
+        let TestStore { store, dir } = test;
+        let store = Arc::new(store);
+        let artifacts = Artifacts::open(&dir.path().join("artifacts")).unwrap();
+        Self { performer: Performer::new(Arc::clone(&store), artifacts), store, dir }
+    }
+
+    fn states(&self) -> Vec<OutboxState> {
+        self.store.reader().outbox_of(1).unwrap().iter().map(|row| row.state).collect()
+    }
+
+    fn briefings(&self) -> Vec<String> {
+        std::fs::read_dir(self.dir.path().join("artifacts"))
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+}
+
+#[test]
+fn a_briefing_is_written_and_its_wake_recorded_once() {
+    let test = TestOutbox::new(vec![compile("mail-digest", 1, &[])]);
+    assert_eq!(test.performer.perform_due(NOW).unwrap().len(), 2);
+    assert_eq!(test.states(), [OutboxState::Done, OutboxState::Recorded]);
+    let files = test.briefings();
+    assert_eq!(files, ["20260228-093141-mail-digest-1.md"]);
+    let page =
+        std::fs::read_to_string(test.dir.path().join("artifacts").join(&files[0])).unwrap();
+    assert!(page.contains("```text\nhello\n```"), "{page}");
+    assert!(test.performer.perform_due(NOW).unwrap().is_empty());
+    let status = test.store.reader().status(NOW).unwrap();
+    assert!(status.buffers.is_empty());
+    assert_eq!(status.journal_rows, 3);
+}
+
+#[test]
+fn what_needs_a_node_is_held() {
+    let test = TestOutbox::new(vec![
+        Operation::Reply { body: "yes".into() },
+        Operation::Skill { skill: "s".into(), input_json: "{}".into(), continue_as: None },
+        Operation::TripBreaker { target: "t".into(), reason: String::new(), expires_in_s: None },
+    ]);
+    let ends = test.performer.perform_due(NOW).unwrap();
+    assert_eq!(ends[0].outcome, Outcome::Held { reason: "no node is connected".into() });
+    assert_eq!(test.states(), [OutboxState::Held; 3]);
+}
+
+#[test]
+fn a_briefing_that_cannot_be_written_is_tried_again_and_keeps_its_items() {
+    let test = TestOutbox::new(vec![compile("b", 1, &[])]);
+    let file = "20260228-093141-b-1.md";
+    // A folder in the place of the file: the rename fails.
+    std::fs::create_dir(test.dir.path().join("artifacts").join(file)).unwrap();
+    let ends = test.performer.perform_due(NOW).unwrap();
+    assert!(matches!(&ends[..], [one] if matches!(one.outcome, Outcome::Retry { .. })), "{ends:?}");
+    assert!(test.performer.perform_due(NOW).unwrap().is_empty(), "the wake waits");
+    assert_eq!(test.store.reader().status(NOW).unwrap().buffers[0].flushing, 1);
+
+    std::fs::remove_dir(test.dir.path().join("artifacts").join(file)).unwrap();
+    let later = NOW.plus(Duration::from_secs(1));
+    assert_eq!(test.performer.perform_due(later).unwrap().len(), 2);
+    assert!(test.store.reader().status(NOW).unwrap().buffers.is_empty());
+}
+
+#[test]
+fn no_buffer_name_leads_out_of_the_folder() {
+    let test = TestOutbox::new(vec![compile("../../../tmp/evil", 1, &[])]);
+    test.performer.perform_due(NOW).unwrap();
+    assert_eq!(test.briefings(), ["20260228-093141-_________tmp_evil-1.md"]);
+}

@@ -1,0 +1,107 @@
+//! The database of a home: `state/thrall.db`. One thread writes ([`writer`]),
+//! a few connections read beside it ([`Reader`]). Only this part names
+//! rusqlite; what rows mean is in `journal.rs`, `buffers.rs` and `recipes.rs`.
+//!
+//! Writing functions come twice: async ones, and `_blocking` ones for threads
+//! outside of any runtime. Each answers when what it wrote survives a power
+//! cut, or wrote nothing.
+
+mod accept;
+mod checkpointer;
+mod commit;
+mod connection;
+mod counters;
+mod decision_inputs;
+mod effects;
+mod error;
+mod event_story;
+mod flush;
+mod journal_columns;
+mod journal_list;
+mod journal_query;
+mod migrations;
+mod outbox_rows;
+mod process_lock;
+mod prompts;
+mod reader;
+mod revisions;
+mod session;
+mod status;
+#[cfg(test)]
+pub(crate) mod tests;
+mod verify;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+pub use accept::{Accepted, DEDUPE_AGE, Incoming};
+pub use error::StoreError;
+pub use event_story::{EventStory, PendingEvent, StoredEnvelope, StoryKey};
+pub use journal_list::{JournalEntry, JournalFilter, JournalRecord, JournalStory, PerformedRow};
+pub use outbox_rows::{BRIEFING, Finish, Outcome, OutboxRow, OutboxState, WAKE};
+pub use prompts::PromptVersion;
+pub use reader::Reader;
+pub use revisions::Revision;
+pub use status::{BufferStatus, StatusCounts};
+pub use verify::{VerifyError, VerifyReport};
+
+use crate::clock::TimestampMs;
+use checkpointer::Checkpointer;
+use process_lock::ProcessLock;
+use session::Session;
+use writer::Writer;
+
+/// File names inside the `state` folder.
+const DATABASE: &str = "thrall.db";
+const LOCK: &str = "thrall.lock";
+
+/// The store of a running service. Dropping it writes what waits, and ends.
+pub struct Store {
+    // Fields are dropped in this order: the lock outlives the writer.
+    writer: Writer,
+    reader: Reader,
+    _lock: ProcessLock,
+}
+
+impl Store {
+    /// Opens the database of a home, creating or migrating it. `state_dir` is
+    /// the home's `state` folder; `now` stamps what is found half-done.
+    ///
+    /// # Errors
+    /// Another service uses the home, the database is a newer thrall's or not
+    /// one at all, or it cannot be read or written.
+    pub fn open(state_dir: &Path, now: TimestampMs) -> Result<Self, StoreError> {
+        create_private(state_dir)?;
+        let lock = ProcessLock::take(&state_dir.join(LOCK))?;
+        let path = state_dir.join(DATABASE);
+        let connection = connection::open_writer(&path)?;
+        migrations::migrate(&connection, &path)?;
+        let mut session = Session::new(connection)?;
+        session.transaction(|session| outbox_rows::recover(session, now))?;
+        let writer = Writer::start(session, Checkpointer::start(&path)?)?;
+        Ok(Self { writer, reader: Reader::new(path), _lock: lock })
+    }
+
+    /// Everything that reads.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Notified when there is something new to perform.
+    pub fn outbox_signal(&self) -> Arc<Notify> {
+        self.writer.outbox_signal()
+    }
+}
+
+/// The folder holds message texts: it is the service's alone.
+fn create_private(dir: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|source| StoreError::Open { path: dir.to_owned(), source })
+}

@@ -1,0 +1,181 @@
+//! What a decision asks of earlier ones: cooldown, rate, cached verdict,
+//! context and flags. Each is one look into an index whose cost does not grow
+//! with the journal. The writer asks the same questions again when it commits.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::error::{Doing, StoreError};
+use super::reader::Reader;
+use crate::clock::TimestampMs;
+use crate::envelope::Field;
+use crate::ids::Digest;
+use crate::journal::CachedVerdict;
+
+/// Context entries that one session may show to a recipe.
+const MAX_CONTEXT_ENTRIES: u32 = 256;
+
+impl Reader {
+    /// When the cooldown `key` of a recipe was last set.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn cooldown_last(
+        &self,
+        recipe: &str,
+        key: &str,
+    ) -> Result<Option<TimestampMs>, StoreError> {
+        self.with(|connection| cooldown_last(connection, recipe, key))
+    }
+
+    /// Counted runs of a recipe for a sender later than `since`; counting
+    /// stops at `cap`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn rate_count(
+        &self,
+        recipe: &str,
+        sender_key: &str,
+        since: TimestampMs,
+        cap: u32,
+    ) -> Result<u32, StoreError> {
+        self.with(|connection| rate_count(connection, recipe, sender_key, since, cap))
+    }
+
+    /// A verdict that is kept under `key` and has not expired.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn cached(
+        &self,
+        key: &Digest,
+        now: TimestampMs,
+    ) -> Result<Option<CachedVerdict>, StoreError> {
+        let value: Option<String> = self.with(|connection| {
+            connection
+                .prepare_cached(CACHED)
+                .and_then(|mut statement| {
+                    statement.query_row(params![key.0, now.as_i64()], |row| row.get(0)).optional()
+                })
+                .doing("look up a kept verdict")
+        })?;
+        // An entry in an older form is no entry.
+        Ok(value.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// What a recipe remembers of a session, by key.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn context(
+        &self,
+        recipe: &str,
+        session: &str,
+        now: TimestampMs,
+    ) -> Result<Vec<Field>, StoreError> {
+        self.with(|connection| {
+            connection
+                .prepare_cached(CONTEXT)
+                .and_then(|mut statement| {
+                    let found = params![session, recipe, now.as_i64(), MAX_CONTEXT_ENTRIES];
+                    statement
+                        .query_map(found, |row| {
+                            Ok(Field { name: row.get(0)?, value: row.get(1)? })
+                        })?
+                        .collect()
+                })
+                .doing("read a session's context")
+        })
+    }
+
+    /// One value that a recipe remembers of a session.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn context_value(
+        &self,
+        recipe: &str,
+        session: &str,
+        key: &str,
+        now: TimestampMs,
+    ) -> Result<Option<String>, StoreError> {
+        self.with(|connection| {
+            connection
+                .prepare_cached(CONTEXT_VALUE)
+                .and_then(|mut statement| {
+                    statement
+                        .query_row(params![session, recipe, key, now.as_i64()], |row| row.get(0))
+                        .optional()
+                })
+                .doing("read a session's context")
+        })
+    }
+
+    /// A flag of a recipe.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn flag(
+        &self,
+        recipe: &str,
+        key: &str,
+        now: TimestampMs,
+    ) -> Result<Option<String>, StoreError> {
+        self.with(|connection| {
+            connection
+                .prepare_cached(FLAG)
+                .and_then(|mut statement| {
+                    statement
+                        .query_row(params![recipe, key, now.as_i64()], |row| row.get(0))
+                        .optional()
+                })
+                .doing("read a flag")
+        })
+    }
+}
+
+const COOLDOWN: &str = "SELECT last FROM cooldowns WHERE recipe = ?1 AND key = ?2";
+const RATE: &str = "SELECT count(*) FROM (SELECT 1 FROM journal
+    WHERE recipe = ?1 AND sender_key = ?2 AND counted = 1 AND at > ?3 LIMIT ?4)";
+const CACHED: &str = "SELECT value FROM verdict_cache WHERE key = ?1 AND expires_at > ?2";
+const CONTEXT: &str = "SELECT key, value FROM context
+    WHERE session_id = ?1 AND namespace = ?2 AND (expires_at IS NULL OR expires_at > ?3)
+    ORDER BY key LIMIT ?4";
+const CONTEXT_VALUE: &str = "SELECT value FROM context
+    WHERE session_id = ?1 AND namespace = ?2 AND key = ?3
+      AND (expires_at IS NULL OR expires_at > ?4)";
+const FLAG: &str = "SELECT value FROM flags
+    WHERE namespace = ?1 AND key = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
+
+/// For the test that looks at query plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 6] = [COOLDOWN, RATE, CACHED, CONTEXT, CONTEXT_VALUE, FLAG];
+
+pub(super) fn cooldown_last(
+    connection: &Connection,
+    recipe: &str,
+    key: &str,
+) -> Result<Option<TimestampMs>, StoreError> {
+    connection
+        .prepare_cached(COOLDOWN)
+        .and_then(|mut statement| {
+            statement.query_row(params![recipe, key], |row| row.get::<_, i64>(0)).optional()
+        })
+        .map(|last| last.map(TimestampMs::from_i64))
+        .doing("read a cooldown")
+}
+
+pub(super) fn rate_count(
+    connection: &Connection,
+    recipe: &str,
+    sender_key: &str,
+    since: TimestampMs,
+    cap: u32,
+) -> Result<u32, StoreError> {
+    connection
+        .prepare_cached(RATE)
+        .and_then(|mut statement| {
+            statement.query_row(params![recipe, sender_key, since.as_i64(), cap], |row| row.get(0))
+        })
+        .doing("count a sender's events")
+}

@@ -1,0 +1,283 @@
+//! What a plan's operations become in the database: local ones are done here,
+//! in the decision's own transaction; the others become outbox rows.
+
+use rusqlite::params;
+use serde_json::json;
+
+use super::error::{Doing, StoreError};
+use super::flush::{self, Origin};
+use super::outbox_rows::{self, NewRow};
+use super::session::Session;
+use crate::buffers::{flush_policy, wake_body};
+use crate::clock::TimestampMs;
+use crate::ids::JournalId;
+use crate::journal::{DecisionRow, Delivery};
+use crate::operation::{Operation, OperationClass, PlannedOperation, WakeMode};
+
+/// One change that a commit makes, computed before the transaction.
+pub(super) enum Effect {
+    Collect(Collected),
+    SetContext(Memory),
+    SetFlag(Memory),
+    Enqueue(NewRow),
+}
+
+/// A message for a buffer.
+pub(super) struct Collected {
+    buffer: String,
+    note: String,
+    msg_type: String,
+    body: String,
+    is_priority: bool,
+    keyword: Option<String>,
+    summon_threshold: u32,
+}
+
+/// A value to remember, or to forget if there is none.
+pub(super) struct Memory {
+    session: String,
+    key: String,
+    value: Option<String>,
+    expires_at: Option<i64>,
+}
+
+/// The effects of those operations that are allowed and have one.
+pub(super) fn of_plan(
+    row: &DecisionRow,
+    operations: &[PlannedOperation],
+    delivery: &Delivery,
+) -> Result<Vec<Effect>, StoreError> {
+    let mut effects = Vec::new();
+    for (ordinal, planned) in (0_u32..).zip(operations) {
+        if planned.is_allowed()
+            && let Some(effect) = effect_of(row, ordinal, &planned.operation, delivery)?
+        {
+            effects.push(effect);
+        }
+    }
+    Ok(effects)
+}
+
+fn effect_of(
+    row: &DecisionRow,
+    ordinal: u32,
+    operation: &Operation,
+    delivery: &Delivery,
+) -> Result<Option<Effect>, StoreError> {
+    let effect = match operation {
+        // Their whole effect is their place in the journal and the log.
+        Operation::Log { .. } | Operation::Drop { .. } | Operation::Answer { .. } => return Ok(None),
+        Operation::Compile { buffer, note, summon_threshold, summon_keywords } => {
+            let words = summon_keywords.iter().map(String::as_str);
+            let body = &delivery.body_text;
+            Effect::Collect(Collected {
+                buffer: buffer.clone(),
+                note: note.clone(),
+                msg_type: delivery.msg_type.clone(),
+                body: body.clone(),
+                is_priority: flush_policy::find_word(flush_policy::PRIORITY_WORDS, body).is_some(),
+                keyword: flush_policy::find_word(words, body).map(str::to_owned),
+                summon_threshold: *summon_threshold,
+            })
+        }
+        Operation::SetContext { session, key, value, expires_in_s } => {
+            Effect::SetContext(Memory {
+                session: session.clone(),
+                key: key.clone(),
+                value: value.clone(),
+                expires_at: expiry(row.at, *expires_in_s),
+            })
+        }
+        Operation::SetFlag { key, value, expires_in_s } => Effect::SetFlag(Memory {
+            session: String::new(),
+            key: key.clone(),
+            value: value.clone(),
+            expires_at: expiry(row.at, *expires_in_s),
+        }),
+        other => Effect::Enqueue(queued(row, ordinal, other, delivery)?),
+    };
+    Ok(Some(effect))
+}
+
+fn queued(
+    row: &DecisionRow,
+    ordinal: u32,
+    operation: &Operation,
+    delivery: &Delivery,
+) -> Result<NewRow, StoreError> {
+    let (lane, body) = match operation {
+        Operation::Wake { mode, data, .. } => {
+            let task = delivery.task.as_deref().unwrap_or(wake_body::DEFAULT_TASK);
+            let (msg_type, text) = (&delivery.msg_type, &delivery.body_text);
+            let body = wake_body::direct(row, *mode, task, msg_type, text, data);
+            (format!("agent/{}/{}", row.sender_key, row.session_id), body)
+        }
+        Operation::Reply { body } => (
+            format!("node/{}/{}", row.from_node, row.session_id),
+            json!({"to_node": row.from_node, "session_id": row.session_id,
+                   "body": {"type": "text", "content": body}}),
+        ),
+        Operation::Mail { to_node, session, .. } => {
+            (format!("node/{to_node}/{session}"), as_json(operation)?)
+        }
+        Operation::Skill { skill, .. } => (format!("skill/{skill}"), as_json(operation)?),
+        Operation::TripBreaker { target, .. } => (format!("breaker/{target}"), as_json(operation)?),
+        other => (format!("recipe/{}", row.recipe), as_json(other)?),
+    };
+    let mut new = NewRow {
+        ordinal,
+        class: operation.class(),
+        kind: operation.kind(),
+        lane,
+        body: body.to_string(),
+        task: None,
+        capability: None,
+        priority: None,
+        mode: None,
+        flush_id: None,
+    };
+    if let Operation::Wake { mode, capability, priority, .. } = operation {
+        new.task = Some(delivery.task.clone().unwrap_or(wake_body::DEFAULT_TASK.to_owned()));
+        new.capability = Some(capability.clone());
+        new.priority = Some(*priority);
+        new.mode = Some(*mode);
+    }
+    Ok(new)
+}
+
+fn as_json(operation: &Operation) -> Result<serde_json::Value, StoreError> {
+    serde_json::to_value(operation).map_err(|_| StoreError::malformed("an operation"))
+}
+
+fn expiry(now: TimestampMs, expires_in_s: Option<u64>) -> Option<i64> {
+    expires_in_s.map(|seconds| now.plus(std::time::Duration::from_secs(seconds)).as_i64())
+}
+
+/// Carries effects out inside the caller's transaction.
+pub(super) fn apply(
+    session: &mut Session,
+    journal_id: JournalId,
+    row: &DecisionRow,
+    effects: &[Effect],
+) -> Result<(), StoreError> {
+    let origin = Origin {
+        journal_id: Some(journal_id),
+        envelope_seq: Some(row.envelope_seq),
+        recipe: row.recipe.clone(),
+        at: row.at,
+    };
+    for effect in effects {
+        match effect {
+            Effect::Collect(collected) => collect(session, journal_id, row, collected, &origin)?,
+            Effect::SetContext(memory) => set_context(session, row, memory)?,
+            Effect::SetFlag(memory) => set_flag(session, row, memory)?,
+            Effect::Enqueue(new) => {
+                outbox_rows::insert(session, &origin, new)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn collect(
+    session: &mut Session,
+    journal_id: JournalId,
+    row: &DecisionRow,
+    collected: &Collected,
+    origin: &Origin,
+) -> Result<(), StoreError> {
+    session
+        .connection
+        .prepare_cached(
+            "INSERT INTO buffers (buffer, journal_id, envelope_seq, recipe, at, from_node,
+                 sender_key, tier, msg_type, session_id, action, reason, note, priority, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                collected.buffer,
+                journal_id,
+                row.envelope_seq,
+                row.recipe,
+                row.at.as_i64(),
+                row.from_node,
+                row.sender_key,
+                row.tier.as_str(),
+                collected.msg_type,
+                row.session_id,
+                row.action,
+                row.reason,
+                collected.note,
+                collected.is_priority,
+                collected.body,
+            ])
+        })
+        .doing("add to a buffer")?;
+    let threshold = collected.summon_threshold;
+    let gathered =
+        if threshold > 0 { flush::gathered(session, &collected.buffer, threshold)? } else { 0 };
+    match flush_policy::after_compile(collected.keyword.as_deref(), threshold, gathered) {
+        Some(cause) => flush::flush(session, &collected.buffer, &cause, origin).map(drop),
+        None => Ok(()),
+    }
+}
+
+fn set_context(session: &Session, row: &DecisionRow, memory: &Memory) -> Result<(), StoreError> {
+    let connection = &session.connection;
+    let result = match &memory.value {
+        Some(value) => connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO context
+                     (session_id, namespace, key, value, created_at, expires_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )
+            .and_then(|mut statement| {
+                let at = row.at.as_i64();
+                let Memory { session, key, expires_at, .. } = memory;
+                statement.execute(params![session, row.recipe, key, value, at, expires_at])
+            }),
+        None => connection
+            .prepare_cached(
+                "DELETE FROM context WHERE session_id = ?1 AND namespace = ?2 AND key = ?3",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![memory.session, row.recipe, memory.key])
+            }),
+    };
+    result.doing("set context").map(drop)
+}
+
+fn set_flag(session: &Session, row: &DecisionRow, memory: &Memory) -> Result<(), StoreError> {
+    let connection = &session.connection;
+    let result = match &memory.value {
+        Some(value) => connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO flags (namespace, key, value, created_at, expires_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )
+            .and_then(|mut statement| {
+                let at = row.at.as_i64();
+                statement.execute(params![row.recipe, memory.key, value, at, memory.expires_at])
+            }),
+        None => connection
+            .prepare_cached("DELETE FROM flags WHERE namespace = ?1 AND key = ?2")
+            .and_then(|mut statement| statement.execute(params![row.recipe, memory.key])),
+    };
+    result.doing("set a flag").map(drop)
+}
+
+/// The words in which classes and modes are stored.
+pub(super) fn class_word(class: OperationClass) -> &'static str {
+    match class {
+        OperationClass::Local => "local",
+        OperationClass::Keyed => "keyed",
+        OperationClass::Unkeyed => "unkeyed",
+    }
+}
+
+pub(super) fn mode_word(mode: WakeMode) -> &'static str {
+    match mode {
+        WakeMode::Respond => "respond",
+        WakeMode::Process => "process",
+    }
+}

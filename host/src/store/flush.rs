@@ -1,0 +1,299 @@
+//! Flushing a buffer: its waiting rows are stamped with a flush, and a
+//! briefing and a wake are put into the outbox, all in one transaction. The
+//! rows themselves stay until both are done.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension as _, params};
+use serde_json::json;
+
+use super::Store;
+use super::error::{Doing, StoreError};
+use super::outbox_rows::{self, NewRow};
+use super::reader::Reader;
+use super::session::Session;
+use crate::buffers::wake_body::{self, FlushStats};
+use crate::buffers::{BufferItem, FlushCause, FlushHead, briefing, flush_policy};
+use crate::clock::TimestampMs;
+use crate::ids::{EnvelopeSeq, JournalId};
+use crate::operation::{OperationClass, WakeMode};
+
+/// Of a wake that no recipe asked for itself.
+const WAKE_PRIORITY: u8 = 5;
+
+/// What led to outbox rows: a decision, or the clock.
+pub(super) struct Origin {
+    pub(super) journal_id: Option<JournalId>,
+    pub(super) envelope_seq: Option<EnvelopeSeq>,
+    pub(super) recipe: String,
+    pub(super) at: TimestampMs,
+}
+
+impl Store {
+    /// Flushes every buffer whose items have waited for `interval`, or for
+    /// their own of `intervals` by buffer name. Returns what was flushed.
+    ///
+    /// # Errors
+    /// The database cannot be written; nothing was flushed.
+    pub async fn flush_due(
+        &self,
+        now: TimestampMs,
+        interval: Duration,
+        intervals: BTreeMap<String, Duration>,
+    ) -> Result<Vec<FlushHead>, StoreError> {
+        self.writer.run(1, move |session| flush_due(session, now, interval, &intervals)).await
+    }
+
+    /// As [`Self::flush_due`], outside of any async runtime.
+    ///
+    /// # Errors
+    /// As [`Self::flush_due`].
+    pub fn flush_due_blocking(
+        &self,
+        now: TimestampMs,
+        interval: Duration,
+        intervals: BTreeMap<String, Duration>,
+    ) -> Result<Vec<FlushHead>, StoreError> {
+        self.writer.run_blocking(1, move |session| flush_due(session, now, interval, &intervals))
+    }
+}
+
+impl Reader {
+    /// A flush with its items, oldest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn flush(&self, id: i64) -> Result<Option<(FlushHead, Vec<BufferItem>)>, StoreError> {
+        self.snapshot(|connection| {
+            let head = connection
+                .prepare_cached("SELECT buffer, cause, at FROM flushes WHERE id = ?1")
+                .and_then(|mut statement| {
+                    statement
+                        .query_row([id], |row| {
+                            let at = TimestampMs::from_i64(row.get(2)?);
+                            Ok(head(id, row.get(0)?, row.get(1)?, at))
+                        })
+                        .optional()
+                })
+                .doing("read a flush")?;
+            let Some(head) = head else { return Ok(None) };
+            let items = connection
+                .prepare_cached(
+                    "SELECT at, recipe, from_node, sender_key, tier, msg_type, session_id, action,
+                         reason, note, priority, body
+                     FROM buffers WHERE flush_id = ?1 ORDER BY id",
+                )
+                .and_then(|mut statement| statement.query_map([id], item)?.collect())
+                .doing("read a flush")?;
+            Ok(Some((head, items)))
+        })
+    }
+}
+
+fn item(row: &rusqlite::Row<'_>) -> rusqlite::Result<BufferItem> {
+    Ok(BufferItem {
+        at: TimestampMs::from_i64(row.get(0)?),
+        recipe: row.get(1)?,
+        from_node: row.get(2)?,
+        sender_key: row.get(3)?,
+        tier: row.get(4)?,
+        msg_type: row.get(5)?,
+        session_id: row.get(6)?,
+        action: row.get(7)?,
+        reason: row.get(8)?,
+        note: row.get(9)?,
+        is_priority: row.get(10)?,
+        body: row.get(11)?,
+    })
+}
+
+fn head(id: i64, buffer: String, cause: String, at: TimestampMs) -> FlushHead {
+    let artifact = briefing::file_name(at, &buffer, id);
+    FlushHead { id, buffer, cause, at, artifact }
+}
+
+/// Items waiting in a buffer; counting stops at `cap`.
+pub(super) fn gathered(session: &Session, buffer: &str, cap: u32) -> Result<u32, StoreError> {
+    session
+        .connection
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM buffers
+                 WHERE buffer = ?1 AND flush_id IS NULL LIMIT ?2)",
+        )
+        .and_then(|mut statement| statement.query_row(params![buffer, cap], |row| row.get(0)))
+        .doing("count a buffer")
+}
+
+/// Flushes all that waits, at most [`briefing::MAX_ITEMS`] to a briefing.
+pub(super) fn flush(
+    session: &mut Session,
+    buffer: &str,
+    cause: &FlushCause,
+    origin: &Origin,
+) -> Result<Vec<FlushHead>, StoreError> {
+    let mut flushes = Vec::new();
+    while let Some(last) = last_of_next(session, buffer)? {
+        let head = stamp(session, buffer, cause, origin.at, last)?;
+        let stats = stats(session, head.id)?;
+        enqueue(session, origin, &head, &stats)?;
+        flushes.push(head);
+    }
+    Ok(flushes)
+}
+
+/// The last row that goes into the next briefing.
+fn last_of_next(session: &Session, buffer: &str) -> Result<Option<i64>, StoreError> {
+    session
+        .connection
+        .prepare_cached(
+            "SELECT max(id) FROM (SELECT id FROM buffers
+                 WHERE buffer = ?1 AND flush_id IS NULL ORDER BY id LIMIT ?2)",
+        )
+        .and_then(|mut statement| {
+            statement.query_row(params![buffer, briefing::MAX_ITEMS], |row| row.get(0))
+        })
+        .doing("choose a flush")
+}
+
+fn stamp(
+    session: &Session,
+    buffer: &str,
+    cause: &FlushCause,
+    at: TimestampMs,
+    last: i64,
+) -> Result<FlushHead, StoreError> {
+    let cause = cause.to_string();
+    let id = session
+        .connection
+        .prepare_cached(
+            "INSERT INTO flushes (buffer, cause, at, item_count)
+             SELECT ?1, ?2, ?3, count(*) FROM buffers
+             WHERE buffer = ?1 AND flush_id IS NULL AND id <= ?4",
+        )
+        .and_then(|mut statement| statement.insert(params![buffer, cause, at.as_i64(), last]))
+        .doing("begin a flush")?;
+    session
+        .connection
+        .prepare_cached(
+            "UPDATE buffers SET flush_id = ?1
+             WHERE buffer = ?2 AND flush_id IS NULL AND id <= ?3",
+        )
+        .and_then(|mut statement| statement.execute(params![id, buffer, last]))
+        .doing("stamp a flush")?;
+    Ok(head(id, buffer.to_owned(), cause, at))
+}
+
+fn stats(session: &Session, flush_id: i64) -> Result<FlushStats, StoreError> {
+    let connection = &session.connection;
+    let mut stats = connection
+        .prepare_cached(
+            "SELECT count(*), count(DISTINCT sender_key), coalesce(min(at), 0), coalesce(max(at), 0)
+             FROM buffers WHERE flush_id = ?1",
+        )
+        .and_then(|mut statement| {
+            statement.query_row([flush_id], |row| {
+                Ok(FlushStats {
+                    item_count: row.get(0)?,
+                    unique_senders: row.get(1)?,
+                    oldest: TimestampMs::from_i64(row.get(2)?),
+                    newest: TimestampMs::from_i64(row.get(3)?),
+                    ..FlushStats::default()
+                })
+            })
+        })
+        .doing("summarise a flush")?;
+    stats.senders = connection
+        .prepare_cached(
+            "SELECT DISTINCT sender_key FROM buffers WHERE flush_id = ?1 ORDER BY 1 LIMIT ?2",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_map(params![flush_id, wake_body::MAX_SENDERS], |row| row.get(0))?
+                .collect()
+        })
+        .doing("summarise a flush")?;
+    stats.priority_items = connection
+        .prepare_cached(
+            "SELECT sender_key, body FROM buffers
+             WHERE flush_id = ?1 AND priority = 1 ORDER BY id LIMIT ?2",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_map(params![flush_id, wake_body::MAX_PRIORITY_ITEMS], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?
+                .collect()
+        })
+        .doing("summarise a flush")?;
+    Ok(stats)
+}
+
+/// First the briefing, then the wake: the lane keeps them in this order.
+fn enqueue(
+    session: &mut Session,
+    origin: &Origin,
+    head: &FlushHead,
+    stats: &FlushStats,
+) -> Result<(), StoreError> {
+    let lane = format!("buffer/{}", head.buffer);
+    let body = json!({"buffer": head.buffer, "cause": head.cause, "artifact": head.artifact});
+    let briefing = NewRow {
+        ordinal: 0,
+        class: OperationClass::Keyed,
+        kind: outbox_rows::BRIEFING,
+        lane: lane.clone(),
+        body: body.to_string(),
+        task: None,
+        capability: None,
+        priority: None,
+        mode: None,
+        flush_id: Some(head.id),
+    };
+    outbox_rows::insert(session, origin, &briefing)?;
+    let task = wake_body::flush_task(head, stats.item_count);
+    let wake = NewRow {
+        ordinal: 1,
+        class: OperationClass::Unkeyed,
+        kind: outbox_rows::WAKE,
+        lane,
+        body: wake_body::for_flush(head, &task, stats).to_string(),
+        task: Some(task),
+        capability: Some(String::new()),
+        priority: Some(WAKE_PRIORITY),
+        mode: Some(WakeMode::Process),
+        flush_id: Some(head.id),
+    };
+    outbox_rows::insert(session, origin, &wake)?;
+    Ok(())
+}
+
+fn flush_due(
+    session: &mut Session,
+    now: TimestampMs,
+    interval: Duration,
+    intervals: &BTreeMap<String, Duration>,
+) -> Result<Vec<FlushHead>, StoreError> {
+    let waiting: Vec<(String, i64, Option<i64>)> = session
+        .connection
+        .prepare_cached(
+            "SELECT b.buffer, min(b.at),
+                 (SELECT max(f.at) FROM flushes f WHERE f.buffer = b.buffer)
+             FROM buffers b WHERE b.flush_id IS NULL GROUP BY b.buffer",
+        )
+        .and_then(|mut statement| {
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+        })
+        .doing("look at the buffers")?;
+    let mut flushes = Vec::new();
+    for (buffer, oldest, last) in waiting {
+        let interval = intervals.get(&buffer).copied().unwrap_or(interval);
+        let (oldest, last) = (TimestampMs::from_i64(oldest), last.map(TimestampMs::from_i64));
+        if let Some(cause) = flush_policy::by_timer(now, oldest, last, interval) {
+            let origin =
+                Origin { journal_id: None, envelope_seq: None, recipe: String::new(), at: now };
+            flushes.extend(flush(session, &buffer, &cause, &origin)?);
+        }
+    }
+    Ok(flushes)
+}

@@ -1,0 +1,13 @@
+//! What others may rely on, tried on real files.
+
+mod accepting;
+mod committing;
+mod crash;
+pub(crate) mod fixtures;
+mod old_views;
+mod opening;
+mod performing;
+mod query_plans;
+mod reading;
+mod tampering;
+mod throughput;

@@ -1,0 +1,67 @@
+use super::fixtures::*;
+use crate::store::{Reader, Store, StoreError};
+
+#[test]
+fn a_second_service_is_refused_and_told_by_whom() {
+    let test = TestStore::new();
+    let error = Store::open(&test.dir.path().join("state"), NOW).err().unwrap();
+    assert!(matches!(error, StoreError::InUse { pid: Some(pid), .. } if pid == std::process::id()));
+    assert!(error.to_string().contains(&std::process::id().to_string()));
+    test.reopen();
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_alone() {
+    let test = TestStore::new();
+    let state = test.dir.path().join("state");
+    test.shell().pragma_update(None, "user_version", 99).unwrap();
+    let TestStore { store, dir } = test;
+    drop(store);
+    for error in [
+        Store::open(&state, NOW).err().unwrap(),
+        Reader::open(&state).err().unwrap(),
+    ] {
+        assert!(matches!(error, StoreError::Newer { found: 99, known: 1, .. }), "{error}");
+    }
+    drop(dir);
+}
+
+#[test]
+fn a_foreign_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = rusqlite::Connection::open(dir.path().join("thrall.db")).unwrap();
+    other.execute_batch("CREATE TABLE thrall_journal (id INTEGER)").unwrap();
+    drop(other);
+    assert!(matches!(Store::open(dir.path(), NOW), Err(StoreError::Foreign { .. })));
+}
+
+#[test]
+fn durability_settings_are_in_force() {
+    let test = TestStore::new();
+    let mode: String =
+        test.shell().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+    let connection = super::super::connection::open_writer(&test.database()).unwrap();
+    let synchronous: i64 =
+        connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
+    assert_eq!(synchronous, 2);
+}
+
+#[test]
+fn a_reader_cannot_write() {
+    let test = TestStore::new();
+    let result = test.store.reader().with(|connection| {
+        Ok(connection.execute("INSERT INTO counters (name, value) VALUES ('x', 1)", []).is_err())
+    });
+    assert!(result.unwrap());
+}
+
+#[test]
+fn a_reader_works_beside_a_service_and_needs_a_database() {
+    let test = TestStore::new();
+    test.decide("a", 'a', |_| {});
+    let reader = Reader::open(&test.dir.path().join("state")).unwrap();
+    assert_eq!(reader.status(NOW).unwrap().journal_rows, 1);
+    let empty = tempfile::tempdir().unwrap();
+    assert!(matches!(Reader::open(empty.path()), Err(StoreError::Open { .. })));
+}

@@ -1,0 +1,96 @@
+//! The cost of an event must not grow with the journal: nothing on its path
+//! walks through a table, and nothing is sorted that an index could deliver.
+
+use super::super::{decision_inputs, journal_query, outbox_rows};
+use super::fixtures::*;
+use crate::clock::TimestampMs;
+use crate::stage::JournalQuery;
+
+fn plan(test: &TestStore, sql: &str) -> Vec<String> {
+    let shell = test.shell();
+    let mut statement = shell.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let mut rows = statement.raw_query();
+    let mut plan = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        plan.push(row.get(3).unwrap());
+    }
+    plan
+}
+
+fn assert_bounded(test: &TestStore, sql: &str) {
+    let plan = plan(test, sql);
+    assert!(!plan.is_empty());
+    for step in &plan {
+        let is_table_scan = step.starts_with("SCAN ")
+            && ["journal", "envelopes", "dedupe", "payloads", "traces", "outbox", "buffers"]
+                .iter()
+                .any(|table| step.split(' ').any(|word| word == *table));
+        assert!(!is_table_scan, "{step}\n{sql}\n{plan:#?}");
+    }
+}
+
+#[test]
+fn what_a_decision_asks_goes_through_indexes() {
+    let test = TestStore::new();
+    for sql in decision_inputs::STATEMENTS {
+        assert_bounded(&test, sql);
+    }
+}
+
+#[test]
+fn journal_questions_go_through_one_index_in_order() {
+    let test = TestStore::new();
+    let some = |is_set: bool, text: &str| is_set.then(|| text.to_owned());
+    for bits in 0..16 {
+        let query = JournalQuery {
+            recipe: some(bits & 1 > 0, RECIPE),
+            from_node: some(bits & 2 > 0, &node('a')),
+            session: some(bits & 4 > 0, "s"),
+            action: some(bits & 8 > 0, "drop"),
+            since: TimestampMs(0),
+            limit: 10,
+        };
+        let sql = journal_query::sql(&query);
+        assert_bounded(&test, &sql);
+        let plan = plan(&test, &sql);
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{sql}\n{plan:#?}");
+    }
+}
+
+#[test]
+fn writing_a_run_searches_and_never_scans() {
+    let test = TestStore::new();
+    for sql in [
+        "SELECT seq FROM dedupe WHERE id = ?1 AND scope = ?2 AND content = ?3 AND at >= ?4",
+        "SELECT EXISTS (SELECT 1 FROM dedupe WHERE id = ?1 AND scope = ?2 AND at >= ?3)",
+        "SELECT id FROM journal WHERE envelope_seq = ?1 AND recipe = ?2 AND kind = 'decision'",
+        "SELECT min(id) FROM journal WHERE envelope_seq = ?1 AND kind = 'decision'",
+        "SELECT count(*) FROM (SELECT 1 FROM buffers WHERE buffer = ?1 AND flush_id IS NULL LIMIT ?2)",
+        "UPDATE buffers SET flush_id = ?1 WHERE buffer = ?2 AND flush_id IS NULL AND id <= ?3",
+        "DELETE FROM buffers WHERE flush_id = ?1",
+    ] {
+        assert_bounded(&test, sql);
+    }
+}
+
+#[test]
+fn looking_for_work_costs_no_more_with_a_long_past() {
+    let test = TestStore::new();
+    assert_bounded(&test, &format!("SELECT o.id FROM outbox o {}", outbox_rows::NEXT_PENDING));
+    assert_bounded(
+        &test,
+        "SELECT seq FROM envelopes WHERE state = 'pending' AND seq > ?1 ORDER BY seq LIMIT ?2",
+    );
+}
+
+#[test]
+fn old_scripts_get_their_newest_rows_without_sorting_the_journal() {
+    let test = TestStore::new();
+    for sql in [
+        "SELECT pipeline, eval_type FROM thrall_journal ORDER BY timestamp DESC LIMIT 10",
+        "SELECT from_node FROM thrall_classifications ORDER BY created_at DESC LIMIT 20",
+    ] {
+        let plan = plan(&test, sql);
+        assert!(plan.iter().all(|step| !step.contains("TEMP B-TREE")), "{sql}\n{plan:#?}");
+    }
+}
