@@ -8,5 +8,6 @@ mod ingest_twice;
 mod kill_nine;
 mod message_is_data;
 mod old_scripts;
+mod sandbox;
 mod seed_recipes;
 mod sockets;
