@@ -19,7 +19,7 @@ use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::capabilities::model_questions::ModelQuestions;
 use crate::clock::Clock;
 use crate::config::{Config, Source};
-use crate::engine::{Engine, EngineRules};
+use crate::engine::{Engine, EngineRules, Observer};
 use crate::envelope::json::Draft;
 use crate::envelope::Field;
 use crate::home::Home;
@@ -122,6 +122,14 @@ impl App {
     /// database or the sandbox cannot be opened. A broken recipe is no error:
     /// it is listed as rejected.
     pub async fn open(home: Home, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        Self::open_observed(home, clock, Box::new(|_| ())).await
+    }
+
+    /// As [`App::open`]; `observer` sees each commit when it is durable.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open_observed(home: Home, clock: Arc<dyn Clock>, observer: Observer) -> anyhow::Result<Self> {
         let config = Config::load(&home.config_file())?;
         let store = Arc::new(Store::open(&home.state(), clock.now())?);
         let reader = Arc::new(Reader::open(&home.state())?);
@@ -144,7 +152,10 @@ impl App {
             ports,
             Arc::clone(&clock),
             config.max_pending_per_lane,
-            Box::new(move |commit| for_log.decision(commit)),
+            Box::new(move |commit| {
+                for_log.decision(commit);
+                observer(commit);
+            }),
         );
         let artifacts = Artifacts::open(&home.artifacts())
             .with_context(|| format!("cannot open {}", home.artifacts().display()))?;

@@ -40,6 +40,9 @@ const RESUME_PAGE: u32 = 500;
 /// Names of what was done that answer the sender (see `pipeline::answers_sender`).
 const ANSWERS: [&str; 2] = ["summon", "reply"];
 
+/// Told of each commit when it is durable.
+pub type Observer = Box<dyn Fn(&Commit) + Send + Sync>;
+
 /// What the engine needs to know from the configuration. Swapped whole.
 #[derive(Clone, Debug, Default)]
 pub struct EngineRules {
@@ -93,7 +96,7 @@ struct Shared {
     idle: Notify,
     slots: Arc<Semaphore>,
     /// Called after each commit: log lines, the performer.
-    committed: Box<dyn Fn(&Commit) + Send + Sync>,
+    committed: Observer,
 }
 
 impl Engine {
@@ -104,7 +107,7 @@ impl Engine {
         ports: Ports,
         clock: Arc<dyn Clock>,
         max_per_lane: usize,
-        committed: Box<dyn Fn(&Commit) + Send + Sync>,
+        committed: Observer,
     ) -> Self {
         let shared = Shared {
             store,
@@ -144,8 +147,7 @@ impl Engine {
             drafts.into_iter().map(|draft| stamp(&registry, &rules, source, draft, now)).collect();
         {
             let lanes = lock(&shared.lanes);
-            if let Some(full) = incoming.iter().find(|one| !lanes.has_room(&one.envelope.lane(), 1)) {
-                drop(full);
+            if incoming.iter().any(|one| !lanes.has_room(&one.envelope.lane(), 1)) {
                 return Err(SubmitError::LaneFull { waiting: lanes.waiting() });
             }
         }

@@ -7,6 +7,7 @@
 //! cut, or wrote nothing.
 
 mod accept;
+pub mod baseline;
 mod checkpointer;
 mod commit;
 mod connection;

@@ -35,6 +35,15 @@ pub enum Accepted {
     Duplicate { seq: EnvelopeSeq, first_journal_id: Option<JournalId> },
 }
 
+impl Accepted {
+    /// The event's number, its first one for a duplicate.
+    pub fn seq(&self) -> EnvelopeSeq {
+        match self {
+            Self::New { seq, .. } | Self::Duplicate { seq, .. } => *seq,
+        }
+    }
+}
+
 impl Store {
     /// Accepts events in order, all or none; answers when they are durable.
     ///

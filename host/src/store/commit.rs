@@ -48,6 +48,7 @@ struct Prepared {
     cooldown: Option<(String, i64)>,
     cache: Option<CacheEntry>,
     assumptions: Vec<Assumption>,
+    closes_envelope: bool,
 }
 
 /// A host call as it is stored; its request and answer are JSON.
@@ -62,7 +63,7 @@ pub(super) struct HostCallRow {
 
 impl Prepared {
     fn new(commit: Commit) -> Result<Self, StoreError> {
-        let Commit { row, mut trace, delivery, cooldown, cache, assumptions } = commit;
+        let Commit { row, mut trace, delivery, cooldown, cache, assumptions, closes_envelope } = commit;
         let is_performed = row.mode.acts() && trace.action.executed;
         let effects = if is_performed {
             effects::of_plan(&row, &trace.action.operations, &delivery)?
@@ -76,7 +77,7 @@ impl Prepared {
         let trace = to_json(&trace, "a trace")?;
         let trace_digest = trace_digest(&trace, &host_calls);
         let cooldown = cooldown.map(|(key, at)| (key, at.as_i64()));
-        Ok(Self { row, trace, trace_digest, host_calls, effects, cooldown, cache, assumptions })
+        Ok(Self { row, trace, trace_digest, host_calls, effects, cooldown, cache, assumptions, closes_envelope })
     }
 }
 
@@ -140,7 +141,7 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
     if let Some(entry) = &run.cache {
         insert_cached(session, entry)?;
     }
-    if envelope.is_pending && envelope.is_finished_by(session, row)? {
+    if envelope.is_pending && run.closes_envelope {
         session
             .connection
             .prepare_cached("UPDATE envelopes SET state = 'done' WHERE seq = ?1")
@@ -153,7 +154,6 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
 struct EnvelopeState {
     id: String,
     payload_digest: [u8; 32],
-    matched: String,
     is_pending: bool,
 }
 
@@ -162,7 +162,7 @@ impl EnvelopeState {
         session
             .connection
             .prepare_cached(
-                "SELECT id, payload_digest, matched, state = 'pending'
+                "SELECT id, payload_digest, state = 'pending'
                  FROM envelopes WHERE seq = ?1",
             )
             .and_then(|mut statement| {
@@ -171,30 +171,13 @@ impl EnvelopeState {
                         Ok(Self {
                             id: row.get(0)?,
                             payload_digest: row.get(1)?,
-                            matched: row.get(2)?,
-                            is_pending: row.get(3)?,
+                            is_pending: row.get(2)?,
                         })
                     })
                     .optional()
             })
             .doing("read an event")?
             .ok_or(StoreError::NoSuchEnvelope(seq))
-    }
-
-    /// Whether the row just written is the last that was expected. A row
-    /// without a recipe is the guard's: no recipe will run.
-    fn is_finished_by(&self, session: &Session, row: &DecisionRow) -> Result<bool, StoreError> {
-        if row.recipe.is_empty() {
-            return Ok(true);
-        }
-        let matched: Vec<(String, Digest)> = serde_json::from_str(&self.matched)
-            .map_err(|_| StoreError::malformed("the list of matched recipes"))?;
-        for (recipe, _) in matched.iter().filter(|(recipe, _)| *recipe != row.recipe) {
-            if decided(session, row.envelope_seq, recipe)?.is_none() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 }
 

@@ -47,7 +47,7 @@ pub enum StoryKey {
 }
 
 /// One event, from its arrival to what was performed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EventStory {
     pub stored: StoredEnvelope,
     /// Decisions in order, each with its trace unless that has expired.

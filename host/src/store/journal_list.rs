@@ -27,7 +27,11 @@ pub struct JournalRecord {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum JournalEntry {
-    Decision { envelope_id: String, row: Box<DecisionRow> },
+    Decision {
+        envelope_id: String,
+        #[serde(flatten)]
+        row: Box<DecisionRow>,
+    },
     Performed(PerformedRow),
 }
 

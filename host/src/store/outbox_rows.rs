@@ -22,7 +22,8 @@ pub const BRIEFING: &str = "briefing";
 pub const WAKE: &str = "wake";
 
 /// Where a row stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OutboxState {
     Pending,
     /// Committed before the first byte goes out.
@@ -62,7 +63,7 @@ impl OutboxState {
 }
 
 /// An operation to perform.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct OutboxRow {
     pub id: i64,
     /// The decision that asked for it; `None` for a flush by the clock.

@@ -18,6 +18,7 @@ use crate::envelope::json::Draft;
 use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, Field};
 use crate::home::{FOLDERS, Home};
+use crate::journal::Commit;
 use crate::recipes::ComponentSource;
 use crate::stage::{ComponentId, HostAnswer, HostCalls, HostError, HostRequest, Sandbox, StageLimits};
 use crate::store;
@@ -186,10 +187,8 @@ async fn throughput(events: u32) -> anyhow::Result<f64> {
 async fn latencies(events: u32, rate: f64) -> anyhow::Result<Vec<f64>> {
     let bench = BenchHome::new()?;
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-    let mut app = App::open(bench.home.clone(), Arc::new(SystemClock)).await?;
-    app.engine = app.engine.observed(Box::new(move |commit| {
-        drop(sender.send((commit.row.envelope_seq, Instant::now())));
-    }));
+    let observer = Box::new(move |commit: &Commit| drop(sender.send((commit.row.envelope_seq, Instant::now()))));
+    let app = App::open_observed(bench.home.clone(), Arc::new(SystemClock), observer).await?;
     let running = app.start();
     let source = source();
     let started = Instant::now();
