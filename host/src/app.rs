@@ -8,7 +8,7 @@ pub mod recipe_loading;
 pub mod reload;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -46,7 +46,8 @@ pub struct App {
     pub log: Arc<EventLog>,
     pub clock: Arc<dyn Clock>,
     loader: RecipeLoader,
-    performer: Arc<Performer>,
+    /// One at a time: two that take the same rows would each finish them.
+    performer: Arc<Mutex<Performer>>,
     /// What the last reading of prompts found wrong.
     prompt_problems: ArcSwap<Vec<String>>,
     started: std::time::Instant,
@@ -159,7 +160,7 @@ impl App {
         );
         let artifacts = Artifacts::open(&home.artifacts())
             .with_context(|| format!("cannot open {}", home.artifacts().display()))?;
-        let performer = Arc::new(Performer::new(Arc::clone(&store), artifacts));
+        let performer = Arc::new(Mutex::new(Performer::new(Arc::clone(&store), artifacts)));
         let app = Self {
             home,
             config,

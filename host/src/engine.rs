@@ -5,6 +5,7 @@
 
 pub mod lanes;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -147,7 +148,11 @@ impl Engine {
             drafts.into_iter().map(|draft| stamp(&registry, &rules, source, draft, now)).collect();
         {
             let lanes = lock(&shared.lanes);
-            if incoming.iter().any(|one| !lanes.has_room(&one.envelope.lane(), 1)) {
+            let mut wanted: HashMap<String, usize> = HashMap::new();
+            for one in &incoming {
+                *wanted.entry(one.envelope.lane()).or_default() += 1;
+            }
+            if wanted.iter().any(|(lane, more)| !lanes.has_room(lane, *more)) {
                 return Err(SubmitError::LaneFull { waiting: lanes.waiting() });
             }
         }

@@ -1,7 +1,7 @@
 //! The loop that lets the performer work: when the store says that there is
 //! something, and now and then for what is tried again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -14,7 +14,7 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Performs until `stopped`, and once more after it.
 pub async fn run(
-    performer: Arc<Performer>,
+    performer: Arc<Mutex<Performer>>,
     signal: Arc<Notify>,
     clock: Arc<dyn Clock>,
     mut stopped: watch::Receiver<bool>,
@@ -39,10 +39,13 @@ pub async fn run(
 ///
 /// # Errors
 /// When the store cannot be read or written.
-pub async fn all(performer: &Arc<Performer>, clock: &Arc<dyn Clock>) -> anyhow::Result<()> {
+pub async fn all(performer: &Arc<Mutex<Performer>>, clock: &Arc<dyn Clock>) -> anyhow::Result<()> {
     loop {
         let (performer, now) = (Arc::clone(performer), clock.now());
-        let performed = tokio::task::spawn_blocking(move || performer.perform_due(now)).await??;
+        let performed = tokio::task::spawn_blocking(move || {
+            performer.lock().unwrap_or_else(PoisonError::into_inner).perform_due(now)
+        })
+        .await??;
         if performed.is_empty() {
             return Ok(());
         }

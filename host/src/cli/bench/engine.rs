@@ -187,7 +187,10 @@ async fn throughput(events: u32) -> anyhow::Result<f64> {
 async fn latencies(events: u32, rate: f64) -> anyhow::Result<Vec<f64>> {
     let bench = BenchHome::new()?;
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-    let observer = Box::new(move |commit: &Commit| drop(sender.send((commit.row.envelope_seq, Instant::now()))));
+    let observer = Box::new(move |commit: &Commit| {
+        // The receiver lives until the measurement is over.
+        let _ = sender.send((commit.row.envelope_seq, Instant::now()));
+    });
     let app = App::open_observed(bench.home.clone(), Arc::new(SystemClock), observer).await?;
     let running = app.start();
     let source = source();
