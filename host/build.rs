@@ -5,8 +5,13 @@ use std::path::{Path, PathBuf};
 
 use thrall_guest_builder::{Request, build};
 
-const BUNDLED: [&str; 5] =
-    ["declarative-filter", "declarative-rules", "declarative-steps", "repeat-offender", "ack-noise"];
+const BUNDLED: [&str; 5] = [
+    "declarative-filter",
+    "declarative-rules",
+    "declarative-steps",
+    "repeat-offender",
+    "ack-noise",
+];
 
 /// What a bundled recipe is made of, seen from this package's folder. The
 /// builder itself is a dependency, so a change there runs this again anyway.

@@ -19,14 +19,7 @@ impl Query {
     /// Every row of the granted scope from `since` on.
     #[must_use]
     pub fn since(since: TimestampMs) -> Self {
-        Self {
-            recipe: None,
-            from_node: None,
-            session: None,
-            action: None,
-            since,
-            limit: MOST_ROWS,
-        }
+        Self { recipe: None, from_node: None, session: None, action: None, since, limit: MOST_ROWS }
     }
 
     /// Only rows of this sender.

@@ -42,10 +42,10 @@ pub trait Action {
 /// Makes the crate a component of world `filter`. Takes a type that implements
 /// [`Filter`]; use it once per crate.
 #[macro_export]
+#[rustfmt::skip]
 macro_rules! export_filter {
     ($recipe:ident) => {
         const _: () = {
-            #[allow(dead_code)]
             struct Export;
             impl $crate::bindings::filter::Guest for Export {
                 fn decide(
@@ -55,6 +55,11 @@ macro_rules! export_filter {
                     <$recipe as $crate::Filter>::decide(&envelope, &situation)
                 }
             }
+            // Where nothing is exported, the type still counts as used.
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: () = {
+                let _ = <Export as $crate::bindings::filter::Guest>::decide;
+            };
             #[cfg(target_arch = "wasm32")]
             $crate::bindings::filter::export!(Export with_types_in $crate::bindings::filter);
         };
@@ -64,10 +69,10 @@ macro_rules! export_filter {
 /// Makes the crate a component of world `hotwire`. Takes a type that
 /// implements [`Hotwire`]; use it once per crate.
 #[macro_export]
+#[rustfmt::skip]
 macro_rules! export_hotwire {
     ($recipe:ident) => {
         const _: () = {
-            #[allow(dead_code)]
             struct Export;
             impl $crate::bindings::hotwire::Guest for Export {
                 fn evaluate(
@@ -80,6 +85,10 @@ macro_rules! export_hotwire {
                     <$recipe as $crate::Hotwire>::evaluate(&envelope, &situation)
                 }
             }
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: () = {
+                let _ = <Export as $crate::bindings::hotwire::Guest>::evaluate;
+            };
             #[cfg(target_arch = "wasm32")]
             $crate::bindings::hotwire::export!(Export with_types_in $crate::bindings::hotwire);
         };
@@ -89,10 +98,10 @@ macro_rules! export_hotwire {
 /// Makes the crate a component of world `action`. Takes a type that implements
 /// [`Action`]; use it once per crate.
 #[macro_export]
+#[rustfmt::skip]
 macro_rules! export_action {
     ($recipe:ident) => {
         const _: () = {
-            #[allow(dead_code)]
             struct Export;
             impl $crate::bindings::action::Guest for Export {
                 fn plan(
@@ -106,6 +115,10 @@ macro_rules! export_action {
                     <$recipe as $crate::Action>::plan(&envelope, &situation, &verdict)
                 }
             }
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: () = {
+                let _ = <Export as $crate::bindings::action::Guest>::plan;
+            };
             #[cfg(target_arch = "wasm32")]
             $crate::bindings::action::export!(Export with_types_in $crate::bindings::action);
         };

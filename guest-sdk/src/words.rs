@@ -23,7 +23,8 @@ fn distance(left: &str, right: &str) -> usize {
         let mut current = vec![row + 1];
         let mut last_right = None;
         for (column, other) in right.iter().copied().enumerate() {
-            let at = |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX / 2);
+            let at =
+                |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX / 2);
             let changed = at(&above, column) + usize::from(letter != other);
             let added = at(&current, column) + 1;
             let missing = at(&above, column + 1) + 1;

@@ -19,9 +19,9 @@ pub(crate) fn told(envelope: &Envelope, situation: &Situation) -> Vec<Field> {
     ];
     for (group, fields) in groups {
         told.extend(
-            fields.iter().map(|field| {
-                Field::new(format!("{group}.{}", field.name), field.value.as_str())
-            }),
+            fields
+                .iter()
+                .map(|field| Field::new(format!("{group}.{}", field.name), field.value.as_str())),
         );
     }
     told

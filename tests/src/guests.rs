@@ -14,9 +14,18 @@ pub const GUESTS: [(&str, &[u8]); 19] = [
     ("allocates-forever", include_bytes!(concat!(env!("OUT_DIR"), "/allocates-forever.wasm"))),
     ("asks-ungranted", include_bytes!(concat!(env!("OUT_DIR"), "/asks-ungranted.wasm"))),
     ("calls-much", include_bytes!(concat!(env!("OUT_DIR"), "/calls-much.wasm"))),
-    ("contract-1-0-0-action", include_bytes!(concat!(env!("OUT_DIR"), "/contract-1-0-0-action.wasm"))),
-    ("contract-1-0-0-filter", include_bytes!(concat!(env!("OUT_DIR"), "/contract-1-0-0-filter.wasm"))),
-    ("contract-1-0-0-hotwire", include_bytes!(concat!(env!("OUT_DIR"), "/contract-1-0-0-hotwire.wasm"))),
+    (
+        "contract-1-0-0-action",
+        include_bytes!(concat!(env!("OUT_DIR"), "/contract-1-0-0-action.wasm")),
+    ),
+    (
+        "contract-1-0-0-filter",
+        include_bytes!(concat!(env!("OUT_DIR"), "/contract-1-0-0-filter.wasm")),
+    ),
+    (
+        "contract-1-0-0-hotwire",
+        include_bytes!(concat!(env!("OUT_DIR"), "/contract-1-0-0-hotwire.wasm")),
+    ),
     ("echo-action", include_bytes!(concat!(env!("OUT_DIR"), "/echo-action.wasm"))),
     ("echo-filter", include_bytes!(concat!(env!("OUT_DIR"), "/echo-filter.wasm"))),
     ("echo-hotwire", include_bytes!(concat!(env!("OUT_DIR"), "/echo-hotwire.wasm"))),
@@ -25,7 +34,10 @@ pub const GUESTS: [(&str, &[u8]); 19] = [
     ("names-undeclared", include_bytes!(concat!(env!("OUT_DIR"), "/names-undeclared.wasm"))),
     ("recurses", include_bytes!(concat!(env!("OUT_DIR"), "/recurses.wasm"))),
     ("returns-100mb", include_bytes!(concat!(env!("OUT_DIR"), "/returns-100mb.wasm"))),
-    ("thirty-three-operations", include_bytes!(concat!(env!("OUT_DIR"), "/thirty-three-operations.wasm"))),
+    (
+        "thirty-three-operations",
+        include_bytes!(concat!(env!("OUT_DIR"), "/thirty-three-operations.wasm")),
+    ),
     ("traps", include_bytes!(concat!(env!("OUT_DIR"), "/traps.wasm"))),
     ("unknown-import", include_bytes!(concat!(env!("OUT_DIR"), "/unknown-import.wasm"))),
     ("wrong-world", include_bytes!(concat!(env!("OUT_DIR"), "/wrong-world.wasm"))),

@@ -40,9 +40,8 @@ const NOT_FOR_GUESTS: [&str; 6] = [
 
 /// Runs cargo to the end. Its output is kept for the error message.
 pub(crate) fn build(request: &Request<'_>, library: StandardLibrary) -> Result<()> {
-    let output = command(request, library)
-        .output()
-        .context("cannot run cargo to build the recipes")?;
+    let output =
+        command(request, library).output().context("cannot run cargo to build the recipes")?;
     if output.status.success() {
         return Ok(());
     }

@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn two_exported_worlds_are_refused() {
-        let names = ["component-type:a:imports and exports", "component-type:b:imports and exports"];
+        let names =
+            ["component-type:a:imports and exports", "component-type:b:imports and exports"];
         let error = keep_exported_world(&module(&names)).unwrap_err();
         assert!(error.to_string().contains("several worlds"));
     }
@@ -120,7 +121,9 @@ mod tests {
     fn a_broken_module_is_an_error() {
         let mut cut = module(&["component-type:a"]);
         cut.truncate(cut.len() - 1);
-        for broken in [b"\0asm".to_vec(), cut, [HEADER, &[0, 0xff, 0xff, 0xff, 0xff, 0xff]].concat()] {
+        for broken in
+            [b"\0asm".to_vec(), cut, [HEADER, &[0, 0xff, 0xff, 0xff, 0xff, 0xff]].concat()]
+        {
             assert!(keep_exported_world(&broken).is_err());
         }
     }

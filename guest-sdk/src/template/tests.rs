@@ -61,7 +61,15 @@ fn malformed_placeholders_are_refused() {
         error("{{envelope}}"),
         "line 1, column 1: `{{envelope}}` lacks a name; write {{envelope.name}}"
     );
-    for text in ["{{}}", "{{ }}", "{{.x}}", "{{envelope.}}", "{{envelope..x}}", "{{a b.c}}", "{{{filter.tier}}}"] {
+    for text in [
+        "{{}}",
+        "{{ }}",
+        "{{.x}}",
+        "{{envelope.}}",
+        "{{envelope..x}}",
+        "{{a b.c}}",
+        "{{{filter.tier}}}",
+    ] {
         assert!(error(text).contains("is no placeholder"), "{text}: {}", error(text));
     }
 }

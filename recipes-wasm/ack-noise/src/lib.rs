@@ -21,19 +21,56 @@ const MOST_CHARS: usize = 60;
 /// first where one begins another, since they are taken off from the left.
 const ACKNOWLEDGEMENTS: [&str; 45] = [
     // English
-    "thank you very much", "thank you so much", "thank you", "thanks a lot", "many thanks",
-    "thanks", "thx", "got it", "understood", "roger that", "roger", "noted", "okay", "ok", "ack",
+    "thank you very much",
+    "thank you so much",
+    "thank you",
+    "thanks a lot",
+    "many thanks",
+    "thanks",
+    "thx",
+    "got it",
+    "understood",
+    "roger that",
+    "roger",
+    "noted",
+    "okay",
+    "ok",
+    "ack",
     // German
-    "vielen dank", "danke schön", "danke", "alles klar", "verstanden",
+    "vielen dank",
+    "danke schön",
+    "danke",
+    "alles klar",
+    "verstanden",
     // French
-    "merci beaucoup", "merci", "bien reçu", "d'accord",
+    "merci beaucoup",
+    "merci",
+    "bien reçu",
+    "d'accord",
     // Spanish, Portuguese, Italian
-    "muchas gracias", "gracias", "entendido", "muito obrigado", "obrigado", "obrigada",
-    "grazie mille", "grazie", "ricevuto",
+    "muchas gracias",
+    "gracias",
+    "entendido",
+    "muito obrigado",
+    "obrigado",
+    "obrigada",
+    "grazie mille",
+    "grazie",
+    "ricevuto",
     // Dutch, Swedish, Polish
-    "dank je wel", "bedankt", "tack så mycket", "tack", "dziękuję", "dzięki",
+    "dank je wel",
+    "bedankt",
+    "tack så mycket",
+    "tack",
+    "dziękuję",
+    "dzięki",
     // Russian, Chinese, Japanese
-    "большое спасибо", "спасибо", "понял", "谢谢", "收到", "ありがとうございます",
+    "большое спасибо",
+    "спасибо",
+    "понял",
+    "谢谢",
+    "收到",
+    "ありがとうございます",
 ];
 
 /// What may stand between and around the words.
@@ -101,9 +138,15 @@ mod tests {
 
     #[test]
     fn acknowledgements_are_dropped_in_several_languages() {
-        for body in
-            ["Got it, thanks!", "ok", "Danke schön!", "Merci beaucoup.", "Спасибо", "谢谢！", "OK 👍"]
-        {
+        for body in [
+            "Got it, thanks!",
+            "ok",
+            "Danke schön!",
+            "Merci beaucoup.",
+            "Спасибо",
+            "谢谢！",
+            "OK 👍",
+        ] {
             assert!(matches!(decide(body), Decision::Decide(_)), "{body}");
         }
     }

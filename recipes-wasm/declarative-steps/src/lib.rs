@@ -59,9 +59,8 @@ fn plan(table: &Step, render: &Render) -> Result<Vec<Operation>, String> {
     if steps.len() > MOST_OPERATIONS {
         return Err("more than 32 steps".into());
     }
-    let numbered = |number: usize, problem: String| {
-        ["step ", &number.to_string(), ": ", &problem].concat()
-    };
+    let numbered =
+        |number: usize, problem: String| ["step ", &number.to_string(), ": ", &problem].concat();
     let one = |step: &Step| step.operation(step.kind(None)?, render);
     steps
         .iter()

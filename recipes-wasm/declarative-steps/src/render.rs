@@ -48,9 +48,9 @@ impl Render<'_> {
     pub(crate) fn json(&self, key: &str, value: &Value) -> Result<Value, String> {
         Ok(match value {
             Value::String(text) => Value::String(self.text(key, text)?),
-            Value::Array(items) => {
-                Value::Array(items.iter().map(|item| self.json(key, item)).collect::<Result<_, _>>()?)
-            }
+            Value::Array(items) => Value::Array(
+                items.iter().map(|item| self.json(key, item)).collect::<Result<_, _>>()?,
+            ),
             Value::Object(entries) => {
                 let mut filled = Map::new();
                 for (name, value) in entries {

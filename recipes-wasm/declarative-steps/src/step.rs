@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use thrall_sdk::Field;
 use thrall_sdk::operations::{
     AnswerOp, BreakerOp, CompileOp, ContextOp, FlagOp, MailOp, Operation, ReplyOp, SkillOp,
     TriggerOp, WakeMode, WakeOp,
 };
-use thrall_sdk::Field;
 
 use crate::kind::Kind;
 use crate::render::Render;

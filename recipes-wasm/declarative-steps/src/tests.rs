@@ -170,10 +170,15 @@ fn mail_goes_to_the_sender_or_a_fixed_node_only() {
     let stage = r#"{"name": "tell", "type": "mail", "to_node": "cc33",
                     "body": {"type": "alert", "text": "{{verdict.kind}}"}}"#;
     let Operation::Mail(op) = one(stage) else { panic!() };
-    assert_eq!((op.to_node.as_str(), op.body_json.as_str()), ("cc33", r#"{"text":"question","type":"alert"}"#));
+    assert_eq!(
+        (op.to_node.as_str(), op.body_json.as_str()),
+        ("cc33", r#"{"text":"question","type":"alert"}"#)
+    );
     let stage = r#"{"name": "mail", "to_node": "{{envelope.body_text}}"}"#;
     assert!(error(stage).contains("must not choose who gets mail"));
-    assert!(error(r#"{"name": "mail", "to_node": "{{verdict.kind}}"}"#).contains("must not choose"));
+    assert!(
+        error(r#"{"name": "mail", "to_node": "{{verdict.kind}}"}"#).contains("must not choose")
+    );
 }
 
 #[test]
@@ -193,11 +198,7 @@ fn state_breakers_and_triggers_can_be_set() {
                 value: Some("question".into()),
                 expires_in_s: Some(60),
             }),
-            Operation::SetFlag(FlagOp {
-                key: "oom:aa11".into(),
-                value: None,
-                expires_in_s: None,
-            }),
+            Operation::SetFlag(FlagOp { key: "oom:aa11".into(), value: None, expires_in_s: None }),
             Operation::TripBreaker(BreakerOp {
                 target: "node:aa11".into(),
                 reason,
@@ -228,8 +229,10 @@ fn an_unknown_kind_names_the_action_and_the_nearest_kind() {
         error(r#"{"name": "wkae"}"#),
         "action `wkae`: it has no `type`, and its name is none; did you mean `wake`?"
     );
-    assert!(error(r#"{"name": "x", "steps": [{"type": "log"}, {"type": "rply"}]}"#)
-        .starts_with("action `x`: step 2: `rply` is no type of step; did you mean `reply`?"));
+    assert!(
+        error(r#"{"name": "x", "steps": [{"type": "log"}, {"type": "rply"}]}"#)
+            .starts_with("action `x`: step 2: `rply` is no type of step; did you mean `reply`?")
+    );
     assert!(error(r#"{"name": "banana"}"#).contains("the kinds are log, drop, compile"));
 }
 

@@ -7,7 +7,9 @@ use crate::syntax::{Assertion, Class, Kind, Node, PatternError};
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Char(char),
-    Any { line_breaks: bool },
+    Any {
+        line_breaks: bool,
+    },
     Class(Class),
     Assert(Assertion),
     /// Goes on at the next step and at this one.
@@ -91,7 +93,7 @@ impl Program {
         self.steps.len()
     }
 
-    pub(crate) fn consumes(&self, index: usize, c: char) -> bool {
+    pub(crate) fn takes(&self, index: usize, c: char) -> bool {
         match self.step(index) {
             Step::Char(wanted) => *wanted == c,
             Step::Any { line_breaks } => *line_breaks || c != '\n',

@@ -11,7 +11,7 @@ struct Place {
     bytes_left: usize,
 }
 
-/// The steps that wait for the next character, each once.
+/// The steps that take the next character, each once.
 struct Threads {
     waiting: Vec<usize>,
     seen_in_round: Vec<u32>,
@@ -76,7 +76,7 @@ pub(crate) fn is_match(program: &Program, text: &str) -> bool {
         before = Some(c);
         let place = Place { before, after: chars.next(), bytes_left: rest.len() };
         for &step in &now.waiting {
-            if program.consumes(step, c) && enter(program, step + 1, &place, &mut then, &mut open) {
+            if enter(program, step + 1, &place, &mut then, &mut open) {
                 return true;
             }
         }
@@ -108,7 +108,12 @@ fn enter(
                     open.push(index + 1);
                 }
             }
-            Step::Char(_) | Step::Any { .. } | Step::Class(_) => threads.waiting.push(index),
+            // A step that will not take the next character need not wait.
+            Step::Char(_) | Step::Any { .. } | Step::Class(_) => {
+                if place.after.is_some_and(|c| program.takes(index, c)) {
+                    threads.waiting.push(index);
+                }
+            }
         }
     }
     false

@@ -340,7 +340,9 @@ impl Parser<'_> {
                     self.fail("back-references are not supported: they are not linear in time")
                 );
             }
-            'p' | 'P' => return Err(self.fail("\\p is not supported; use \\w, \\d, \\s or a range")),
+            'p' | 'P' => {
+                return Err(self.fail("\\p is not supported; use \\w, \\d, \\s or a range"));
+            }
             c if c.is_ascii_alphanumeric() => {
                 return Err(self.fail("this letter means nothing after `\\`"));
             }

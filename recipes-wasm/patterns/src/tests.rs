@@ -116,7 +116,17 @@ fn pattern() -> impl Strategy<Value = String> {
             proptest::collection::vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
             proptest::collection::vec(inner.clone(), 1..4)
                 .prop_map(|parts| format!("({})", parts.join("|"))),
-            (inner, prop_oneof![Just("*"), Just("+"), Just("?"), Just("{2}"), Just("{1,3}"), Just("{0,}?")])
+            (
+                inner,
+                prop_oneof![
+                    Just("*"),
+                    Just("+"),
+                    Just("?"),
+                    Just("{2}"),
+                    Just("{1,3}"),
+                    Just("{0,}?")
+                ]
+            )
                 .prop_map(|(part, sign)| format!("(?:{part}){sign}")),
         ]
     })

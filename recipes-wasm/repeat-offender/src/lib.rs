@@ -77,7 +77,10 @@ thrall_sdk::export_hotwire!(RepeatOffender);
 
 fn verdict(drops: u64, days: u64) -> Verdict {
     let (drops, days) = (drops.to_string(), days.to_string());
-    Verdict::new("drop", ["repeat offender: dropped ", &drops, " times in ", &days, " days"].concat())
+    Verdict::new(
+        "drop",
+        ["repeat offender: dropped ", &drops, " times in ", &days, " days"].concat(),
+    )
 }
 
 #[cfg(test)]
