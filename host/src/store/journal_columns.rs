@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_insertion_names_the_columns_in_the_order_of_the_hash() {
-        let listed = INSERT.split("hash,\n").nth(1).unwrap().split(')').next().unwrap();
+        let listed = INSERT.split_once("hash,\n").unwrap().1.split(')').next().unwrap();
         let names: Vec<&str> = listed.split(',').map(str::trim).collect();
         assert_eq!(names, COLUMNS);
     }
