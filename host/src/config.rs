@@ -5,6 +5,7 @@
 //! the code together. There is no key here that nothing obeys.
 
 mod file;
+mod model_section;
 mod old_keys;
 
 #[cfg(test)]
@@ -87,7 +88,8 @@ impl Config {
     /// # Errors
     /// When it cannot be read, or with every problem that is in it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let bytes = std::fs::read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         file::parse_bytes(&path.display().to_string(), &bytes).map_err(ConfigError::Invalid)
     }
 }

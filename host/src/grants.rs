@@ -16,15 +16,15 @@ use crate::strict_toml::{self, Placed, Problem, Sink, Table};
 
 /// Interfaces that a component may import and that need a grant: those of
 /// `wit/host.wit` without `log`.
-pub const INTERFACES: [&str; 5] = ["context-read", "journal-read", "breaker-read", "model", "cockpit-read"];
+pub const INTERFACES: [&str; 5] =
+    ["context-read", "journal-read", "breaker-read", "model", "cockpit-read"];
 
 /// What needs no grant.
 const FREE_OPERATIONS: [&str; 2] = ["log", "drop"];
 const FREE_INTERFACE: &str = "log";
 
 const KEYS: [&str; 3] = ["mode", "imports", "operations"];
-const NOT_YET: &str =
-    "this version enforces mode, imports and operations alone, and takes no line that it would not enforce";
+const NOT_YET: &str = "this version enforces mode, imports and operations alone, and takes no line that it would not enforce";
 const HINTS: [Hint<'static>; 8] = [
     ("recipe", NOT_YET),
     ("follow", NOT_YET),
@@ -50,9 +50,19 @@ pub struct Grant {
 }
 
 impl Grant {
-    fn new(recipe: &str, mode: Mode, imports: BTreeSet<String>, operations: BTreeSet<String>) -> Self {
-        let content = serde_json::json!({"mode": mode, "imports": &imports, "operations": &operations});
-        let digest = Digest::of_parts(&[b"thrall grant 1", recipe.as_bytes(), canonical::text(&content).as_bytes()]);
+    fn new(
+        recipe: &str,
+        mode: Mode,
+        imports: BTreeSet<String>,
+        operations: BTreeSet<String>,
+    ) -> Self {
+        let content =
+            serde_json::json!({"mode": mode, "imports": &imports, "operations": &operations});
+        let digest = Digest::of_parts(&[
+            b"thrall grant 1",
+            recipe.as_bytes(),
+            canonical::text(&content).as_bytes(),
+        ]);
         Self { recipe: recipe.to_owned(), mode, imports, operations, digest }
     }
 
@@ -88,8 +98,12 @@ impl Grant {
     /// The whole line as it would have to be: TOML refuses a key twice, so a
     /// second line with only the new word could not be pasted.
     fn missing_line(&self, key: &str, granted: &BTreeSet<String>, missing: &str) -> String {
-        let words: Vec<String> =
-            granted.iter().map(String::as_str).chain([missing]).map(|word| format!("\"{word}\"")).collect();
+        let words: Vec<String> = granted
+            .iter()
+            .map(String::as_str)
+            .chain([missing])
+            .map(|word| format!("\"{word}\""))
+            .collect();
         format!("{key} = [{}]  # grants/{}.toml", words.join(", "), self.recipe)
     }
 }
@@ -126,13 +140,22 @@ pub fn parse(recipe: &str, text: &str) -> Result<Grant, Vec<Problem>> {
 fn read(recipe: &str, top: &Table<'_>) -> Grant {
     top.only(&KEYS, &HINTS);
     let mode = top.word("mode", &Mode::WORDS).and_then(Mode::from_word).unwrap_or(Mode::Manual);
-    Grant::new(recipe, mode, words(top, "imports", &INTERFACES), words(top, "operations", &Operation::KINDS))
+    Grant::new(
+        recipe,
+        mode,
+        words(top, "imports", &INTERFACES),
+        words(top, "operations", &Operation::KINDS),
+    )
 }
 
 /// A list of known words.
 fn words(top: &Table<'_>, key: &str, valid: &[&str]) -> BTreeSet<String> {
     let words = top.texts(key).unwrap_or_default();
-    words.into_iter().filter(|word| is_known(top, key, *word, valid)).map(|word| word.value.to_owned()).collect()
+    words
+        .into_iter()
+        .filter(|word| is_known(top, key, *word, valid))
+        .map(|word| word.value.to_owned())
+        .collect()
 }
 
 fn is_known(top: &Table<'_>, key: &str, word: Placed<&str>, valid: &[&str]) -> bool {
@@ -144,7 +167,12 @@ fn is_known(top: &Table<'_>, key: &str, word: Placed<&str>, valid: &[&str]) -> b
         "act" => Some("skill"),
         _ => nearest(word.value, valid.iter().copied()),
     };
-    let problem = Problem::at(top.sink().file(), top.sink().text(), word.at, format!("{key} holds {:?}", word.value));
+    let problem = Problem::at(
+        top.sink().file(),
+        top.sink().text(),
+        word.at,
+        format!("{key} holds {:?}", word.value),
+    );
     top.sink().add(Problem {
         expected: Some(format!("one of {}", valid.join(", "))),
         nearest: synonym.map(str::to_owned),
@@ -167,7 +195,11 @@ mod tests {
 
     #[test]
     fn only_what_is_granted_is_allowed() {
-        let grant = parse("mail-triage", "mode = \"supervised\"\nimports = [\"model\"]\noperations = [\"compile\", \"wake\"]").unwrap();
+        let grant = parse(
+            "mail-triage",
+            "mode = \"supervised\"\nimports = [\"model\"]\noperations = [\"compile\", \"wake\"]",
+        )
+        .unwrap();
         assert_eq!(grant.mode, Mode::Supervised);
         assert!(grant.check_import("model").is_ok() && grant.check_import("log").is_ok());
         assert!(grant.check_import("journal-read").is_err());
@@ -179,8 +211,14 @@ mod tests {
     #[test]
     fn a_denial_is_the_line_to_paste() {
         let none = Grant::nothing("mail-triage");
-        assert_eq!(none.check_operation(&reply()).unwrap_err(), r#"operations = ["reply"]  # grants/mail-triage.toml"#);
-        assert_eq!(none.check_import("model").unwrap_err(), r#"imports = ["model"]  # grants/mail-triage.toml"#);
+        assert_eq!(
+            none.check_operation(&reply()).unwrap_err(),
+            r#"operations = ["reply"]  # grants/mail-triage.toml"#
+        );
+        assert_eq!(
+            none.check_import("model").unwrap_err(),
+            r#"imports = ["model"]  # grants/mail-triage.toml"#
+        );
         let some = parse("mail-triage", "operations = [\"compile\"]").unwrap();
         let line = some.check_operation(&reply()).unwrap_err();
         assert_eq!(line, r#"operations = ["compile", "reply"]  # grants/mail-triage.toml"#);
@@ -198,15 +236,25 @@ mod tests {
     fn a_bound_that_is_not_enforced_is_refused() {
         let found = messages("[reads]\njournal = { scope = \"own\" }\n[budget]\n");
         assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found[0].starts_with("grants/mail-triage.toml:1:2: unknown key \"reads\""), "{}", found[0]);
+        assert!(
+            found[0].starts_with("grants/mail-triage.toml:1:2: unknown key \"reads\""),
+            "{}",
+            found[0]
+        );
         assert!(found[0].contains("enforces mode, imports and operations alone"), "{}", found[0]);
         let table = messages("[operations]\ncompile = { buffers = [\"x\"] }\n");
-        assert!(table[0].contains("operations is a table: expected a list of strings"), "{}", table[0]);
+        assert!(
+            table[0].contains("operations is a table: expected a list of strings"),
+            "{}",
+            table[0]
+        );
     }
 
     #[test]
     fn wrong_words_are_named_with_the_right_one() {
-        let found = messages("operations = [\"summon\", \"repli\"]\nimports = [\"journal\"]\nmode = \"auto\"\n");
+        let found = messages(
+            "operations = [\"summon\", \"repli\"]\nimports = [\"journal\"]\nmode = \"auto\"\n",
+        );
         assert_eq!(found.len(), 4, "{found:?}");
         assert!(found[0].ends_with("did you mean \"wake\"?"), "{}", found[0]);
         assert!(found[1].starts_with("grants/mail-triage.toml:1:25:"), "{}", found[1]);

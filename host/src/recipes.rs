@@ -9,6 +9,7 @@ pub mod canonical;
 mod evaluate_section;
 mod filter_section;
 pub mod folder;
+mod llm_section;
 pub mod manifest;
 pub mod matching;
 pub mod placeholders;
@@ -241,12 +242,18 @@ pub enum Fallback {
 impl Recipe {
     /// Every sandboxed stage by its name in traces, with the world it needs.
     pub fn stages(&self) -> Vec<(String, World, &StageSpec)> {
-        let filter = self.filter.component.iter().map(|stage| ("filter".to_owned(), World::Filter, stage));
+        let filter =
+            self.filter.component.iter().map(|stage| ("filter".to_owned(), World::Filter, stage));
         let evaluators = self.evaluators.iter().filter_map(|evaluator| match &evaluator.kind {
-            EvaluatorKind::Component(stage) => Some((evaluator.stage.clone(), World::Hotwire, stage)),
+            EvaluatorKind::Component(stage) => {
+                Some((evaluator.stage.clone(), World::Hotwire, stage))
+            }
             EvaluatorKind::Llm(_) => None,
         });
-        let actions = self.actions.values().map(|action| (format!("action-{}", action.name), World::Action, &action.stage));
+        let actions = self
+            .actions
+            .values()
+            .map(|action| (format!("action-{}", action.name), World::Action, &action.stage));
         filter.chain(evaluators).chain(actions).collect()
     }
 }

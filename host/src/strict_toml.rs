@@ -37,7 +37,8 @@ pub fn text_of<'t>(file: &str, bytes: &'t [u8]) -> Result<&'t str, Problem> {
     std::str::from_utf8(bytes).map_err(|error| {
         let (valid, _) = bytes.split_at(error.valid_up_to());
         let text = String::from_utf8_lossy(valid);
-        let what = format!("not valid UTF-8 at byte {}: save the file as UTF-8", error.valid_up_to());
+        let what =
+            format!("not valid UTF-8 at byte {}: save the file as UTF-8", error.valid_up_to());
         Problem::at(file, &text, text.len(), what)
     })
 }

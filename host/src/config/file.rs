@@ -1,10 +1,8 @@
 //! Reads `thrall.toml`: strict, whole, with every problem named. Pure.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::old_keys;
-use super::{Config, ModelConfig, Source};
+use super::{Config, Source, model_section, old_keys};
 use crate::envelope::sender::{FULL_ID_LEN, MIN_PREFIX_LEN, Tier, TrustList, is_node_id};
 use crate::ids::is_valid_name;
 use crate::recipes::TriggerSpec;
@@ -42,14 +40,8 @@ const BUILT_IN_SOURCES: [&str; 3] = ["ingest", "operator", "tick"];
 const HOST_TRIGGERS: [&str; 3] = ["on_tick", "on_result", "on_action"];
 
 const DEFAULT_IGNORED: [&str; 3] = ["ack", "delivery", "system"];
-const DEFAULT_MODEL: &str = "gemma3-270m";
 const DEFAULT_TICK_S: u64 = 60;
-const DEFAULT_QUEUE_TIMEOUT_S: f64 = 5.0;
-const DEFAULT_TIMEOUT_S: f64 = 30.0;
-const DEFAULT_CONTEXT_TOKENS: u32 = 2048;
 const DEFAULT_PER_LANE: usize = 256;
-
-const MAX_NAME_BYTES: usize = 128;
 
 fn keys_of(table: &str) -> &'static [&'static str] {
     KEYS.iter().find(|(name, _)| *name == table).map_or(&[], |(_, keys)| keys)
@@ -83,15 +75,19 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Problem>> {
 
 fn read(top: &Table<'_>) -> Config {
     old_keys::refuse(top, keys_of(""));
-    let ignored = top.texts("ignore_msg_types").map(|types| types.iter().map(|one| one.value.to_owned()).collect());
+    let ignored = top
+        .texts("ignore_msg_types")
+        .map(|types| types.iter().map(|one| one.value.to_owned()).collect());
     Config {
         enabled: top.flag("enabled").unwrap_or(true),
         node_id: node_id(top),
         trust: trust(top),
         ignore_msg_types: ignored.unwrap_or_else(|| DEFAULT_IGNORED.map(str::to_owned).to_vec()),
-        tick_interval: Duration::from_secs(top.integer("tick_interval_s", 1..=86_400).unwrap_or(DEFAULT_TICK_S)),
-        model: model(top),
-        models: aliases(top),
+        tick_interval: Duration::from_secs(
+            top.integer("tick_interval_s", 1..=86_400).unwrap_or(DEFAULT_TICK_S),
+        ),
+        model: model_section::model(top),
+        models: model_section::aliases(top),
         sources: sources(top),
         max_pending_per_lane: max_pending_per_lane(top),
         warnings: Vec::new(),
@@ -99,7 +95,7 @@ fn read(top: &Table<'_>) -> Config {
 }
 
 /// A table with its unknown keys reported.
-fn section<'a>(top: &Table<'a>, name: &str) -> Option<Table<'a>> {
+pub(super) fn section<'a>(top: &Table<'a>, name: &str) -> Option<Table<'a>> {
     let table = top.table(name)?;
     old_keys::refuse(&table, keys_of(name));
     Some(table)
@@ -110,7 +106,11 @@ fn node_id(top: &Table<'_>) -> Option<String> {
     if id.value.len() != FULL_ID_LEN || !is_node_id(id.value) {
         // A prefix would never equal the full id that mail carries.
         let what = format!("[node] id is {:?}", id.value);
-        top.sink().error_expected(id.at, what, format!("the node's full id, {FULL_ID_LEN} hex characters"));
+        top.sink().error_expected(
+            id.at,
+            what,
+            format!("the node's full id, {FULL_ID_LEN} hex characters"),
+        );
     }
     Some(id.value.to_ascii_lowercase())
 }
@@ -142,7 +142,8 @@ fn is_entry(top: &Table<'_>, key: &str, entry: Placed<&str>) -> bool {
         return true;
     }
     let what = format!("[trust_tiers] {key} holds {:?}", entry.value);
-    let expected = format!("node ids: {FULL_ID_LEN} hex characters, or at least the first {MIN_PREFIX_LEN}");
+    let expected =
+        format!("node ids: {FULL_ID_LEN} hex characters, or at least the first {MIN_PREFIX_LEN}");
     top.sink().error_expected(entry.at, what, expected);
     false
 }
@@ -152,87 +153,20 @@ fn check_team_length(top: &Table<'_>, entry: Placed<&str>, is_strict: bool) {
     if !is_node_id(entry.value) || entry.value.len() == FULL_ID_LEN {
         return;
     }
-    let what = format!("[trust_tiers] team holds {:?}, only the beginning of a node id", entry.value);
+    let what =
+        format!("[trust_tiers] team holds {:?}, only the beginning of a node id", entry.value);
     if is_strict {
-        top.sink().error_expected(entry.at, what, format!("all {FULL_ID_LEN} hex characters (strict_team_ids)"));
+        top.sink().error_expected(
+            entry.at,
+            what,
+            format!("all {FULL_ID_LEN} hex characters (strict_team_ids)"),
+        );
     } else {
-        top.sink().warn(entry.at, format!("{what}: write all {FULL_ID_LEN} characters, others could be made to match"));
+        top.sink().warn(
+            entry.at,
+            format!("{what}: write all {FULL_ID_LEN} characters, others could be made to match"),
+        );
     }
-}
-
-fn model(top: &Table<'_>) -> ModelConfig {
-    let defaults = ModelConfig {
-        default: DEFAULT_MODEL.to_owned(),
-        queue_timeout: Duration::from_secs_f64(DEFAULT_QUEUE_TIMEOUT_S),
-        timeout: Duration::from_secs_f64(DEFAULT_TIMEOUT_S),
-        context_tokens: DEFAULT_CONTEXT_TOKENS,
-        threads: machine_threads(),
-        threshold: 0.0,
-    };
-    let Some(table) = section(top, "model") else {
-        return defaults;
-    };
-    let seconds = |key: &str| table.number(key, 0.0..=3600.0).map(Duration::from_secs_f64);
-    #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1, where f32 is exact enough")]
-    let threshold = table.number("threshold", 0.0..=1.0).map(|threshold| threshold as f32);
-    ModelConfig {
-        default: table.text("default").and_then(|name| model_name(&table, name)).unwrap_or(defaults.default),
-        queue_timeout: seconds("queue_timeout_s").unwrap_or(defaults.queue_timeout),
-        timeout: seconds("timeout_s").unwrap_or(defaults.timeout),
-        context_tokens: table.integer("n_ctx", 256..=131_072).unwrap_or(defaults.context_tokens),
-        threads: threads(&table).unwrap_or(defaults.threads),
-        threshold: threshold.unwrap_or(defaults.threshold),
-    }
-}
-
-fn machine_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// `"auto"`, or a number.
-fn threads(table: &Table<'_>) -> Option<usize> {
-    let is_auto = table.value("threads").is_some_and(|value| value.get_ref().as_str() == Some("auto"));
-    if is_auto {
-        return None;
-    }
-    let is_text = table.value("threads").is_some_and(|value| value.get_ref().is_str());
-    if is_text {
-        table.sink().error_expected(table.at_key("threads"), "[model] threads is a string", "\"auto\" or a whole number");
-        return None;
-    }
-    table.integer("threads", 1..=1024)
-}
-
-/// A name from the catalogue. Whether it is there is the model's part to say.
-fn model_name(table: &Table<'_>, name: Placed<&str>) -> Option<String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
-    if !name.value.is_empty() && name.value.len() <= MAX_NAME_BYTES && name.value.chars().all(fits) {
-        return Some(name.value.to_owned());
-    }
-    let what = format!("{} holds {:?}", table.name(), name.value);
-    table.sink().error_expected(name.at, what, "a model's name from `thrall model list`");
-    None
-}
-
-fn aliases(top: &Table<'_>) -> BTreeMap<String, String> {
-    let Some(table) = section(top, "models").and_then(|models| models.table("alias")) else {
-        return BTreeMap::new();
-    };
-    let mut aliases = BTreeMap::new();
-    for alias in table.keys() {
-        let target = table.text(alias.value).and_then(|target| model_name(&table, target));
-        if let (Some(alias), Some(target)) = (model_name(&table, alias), target) {
-            aliases.insert(alias, target);
-        }
-    }
-    // One step only: an alias of an alias would be looked up no further.
-    for (alias, target) in &aliases {
-        if aliases.contains_key(target) {
-            let what = format!("[models.alias] {alias} points to {target:?}, which is an alias itself");
-            top.sink().error_expected(table.at_key(alias), what, "a model's own name");
-        }
-    }
-    aliases
 }
 
 fn sources(top: &Table<'_>) -> Vec<Source> {
@@ -241,10 +175,15 @@ fn sources(top: &Table<'_>) -> Vec<Source> {
         old_keys::refuse(&table, keys_of("sources.NAME"));
         if !is_valid_name(name.value) {
             let what = format!("{} cannot name a source", table.name());
-            top.sink().error_expected(name.at, what, "at most 64 of a-z, 0-9, - and _, a letter or digit first");
+            top.sink().error_expected(
+                name.at,
+                what,
+                "at most 64 of a-z, 0-9, - and _, a letter or digit first",
+            );
         }
         if BUILT_IN_SOURCES.contains(&name.value) {
-            let what = format!("{} is built in and cannot be declared: choose another name", table.name());
+            let what =
+                format!("{} is built in and cannot be declared: choose another name", table.name());
             top.sink().error(name.at, what);
         }
         sources.push(Source {

@@ -12,7 +12,10 @@ pub(super) const OLD_KEYS: [Hint<'static>; 39] = [
     ("version", "not needed: thrall is a program of its own"),
     ("handler", "not needed: thrall is a program of its own"),
     ("debug", "start with `thrall -v serve`, or set THRALL_LOG"),
-    ("dry_run", "set mode = \"manual\" in grants/NAME.toml: the recipe then only says what it would do"),
+    (
+        "dry_run",
+        "set mode = \"manual\" in grants/NAME.toml: the recipe then only says what it would do",
+    ),
     ("max_replies_per_hour_per_node", NONE_YET),
     ("responder", NONE_YET),
     ("backend", "not needed: the model is embedded"),
@@ -20,7 +23,10 @@ pub(super) const OLD_KEYS: [Hint<'static>; 39] = [
     ("ollama", NONE_YET),
     ("openai", NONE_YET),
     ("cascade", NONE_YET),
-    ("model_path", "put the file into models/ with `thrall model pull NAME --from-file FILE`, then [model] default = \"NAME\""),
+    (
+        "model_path",
+        "put the file into models/ with `thrall model pull NAME --from-file FILE`, then [model] default = \"NAME\"",
+    ),
     ("model_name", "write [model] default = \"NAME\""),
     ("n_threads", "write [model] threads = 4, or leave it to the machine"),
     ("n_ctx", "write [model] n_ctx = 1024"),
@@ -56,7 +62,10 @@ pub(super) fn refuse(table: &Table<'_>, known: &[&str]) {
     table.only(known, &OLD_KEYS);
     for name in ["config", "thrall", "local", "compilation", "responder"] {
         if !known.contains(&name)
-            && let Some(inner) = table.value(name).filter(|value| value.get_ref().is_table()).and_then(|_| table.table(name))
+            && let Some(inner) = table
+                .value(name)
+                .filter(|value| value.get_ref().is_table())
+                .and_then(|_| table.table(name))
         {
             refuse_all(&inner);
         }
@@ -74,7 +83,11 @@ fn refuse_all(table: &Table<'_>) {
     let hints: Vec<Hint<'_>> = MOVED.iter().chain(&OLD_KEYS).copied().collect();
     table.only(&[], &hints);
     for name in ["thrall", "local", "compilation", "responder"] {
-        if let Some(inner) = table.value(name).filter(|value| value.get_ref().is_table()).and_then(|_| table.table(name)) {
+        if let Some(inner) = table
+            .value(name)
+            .filter(|value| value.get_ref().is_table())
+            .and_then(|_| table.table(name))
+        {
             refuse_all(&inner);
         }
     }

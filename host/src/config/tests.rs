@@ -38,7 +38,11 @@ fn keys(text: &str) -> BTreeSet<String> {
     for line in text.lines() {
         if let Some(name) = line.strip_prefix('[') {
             let name = name.trim_end_matches(']');
-            table = if name.starts_with("sources.") { "sources.NAME".to_owned() } else { name.to_owned() };
+            table = if name.starts_with("sources.") {
+                "sources.NAME".to_owned()
+            } else {
+                name.to_owned()
+            };
         } else if let Some((key, _)) = line.split_once(" = ") {
             found.insert(format!("{table}.{key}"));
         }
@@ -65,7 +69,9 @@ fn the_example_has_every_key_and_no_other() {
     let in_code: BTreeSet<String> = KEYS
         .iter()
         .flat_map(|(table, keys)| keys.iter().map(move |key| format!("{table}.{key}")))
-        .filter(|key| !KEYS.iter().any(|(table, _)| format!(".{table}") == *key) && key != ".sources")
+        .filter(|key| {
+            !KEYS.iter().any(|(table, _)| format!(".{table}") == *key) && key != ".sources"
+        })
         .collect();
     let example = uncommented(true);
     assert_eq!(keys(&example), in_code);
@@ -96,13 +102,19 @@ fn values_are_taken_over() {
     assert_eq!(config.models["gemma3-1b"], "gemma3-270m");
     assert_eq!(
         config.sources,
-        [Source { name: "bridge".to_owned(), triggers: vec!["on_mail".to_owned()], may_assert_sender: true }]
+        [Source {
+            name: "bridge".to_owned(),
+            triggers: vec!["on_mail".to_owned()],
+            may_assert_sender: true
+        }]
     );
 }
 
 #[test]
 fn every_problem_is_named_with_its_place_and_the_nearest_word() {
-    let found = bad("enabeld = true\n[node]\nid = \"abcd\"\n[model]\nthreads = \"many\"\nqueue_timeout_s = -1\n[trust_tiers]\nteam = [\"xyz\"]\n");
+    let found = bad(
+        "enabeld = true\n[node]\nid = \"abcd\"\n[model]\nthreads = \"many\"\nqueue_timeout_s = -1\n[trust_tiers]\nteam = [\"xyz\"]\n",
+    );
     assert_eq!(found.len(), 5, "{found:#?}");
     assert!(found[0].starts_with("thrall.toml:1:1: unknown key \"enabeld\""), "{}", found[0]);
     assert!(found[0].ends_with("did you mean \"enabled\"?"), "{}", found[0]);
@@ -117,19 +129,33 @@ fn short_team_ids_warn_or_are_refused() {
     let short = "team = [\"de2a6068a517c9d7\"]";
     let config = good(&format!("[trust_tiers]\n{short}"));
     assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
-    assert_eq!(config.trust.tier_of(&format!("de2a6068a517c9d7{}", "0".repeat(48))).as_str(), "team");
+    assert_eq!(
+        config.trust.tier_of(&format!("de2a6068a517c9d7{}", "0".repeat(48))).as_str(),
+        "team"
+    );
     let refused = bad(&format!("strict_team_ids = true\n[trust_tiers]\n{short}"));
     assert!(refused[0].contains("only the beginning of a node id: expected all 64"), "{refused:?}");
-    let ambiguous = bad(&format!("[trust_tiers]\nteam = [\"{}\"]\nknown = [\"{}\"]", "a".repeat(16), "a".repeat(20)));
+    let ambiguous = bad(&format!(
+        "[trust_tiers]\nteam = [\"{}\"]\nknown = [\"{}\"]",
+        "a".repeat(16),
+        "a".repeat(20)
+    ));
     assert!(ambiguous[0].contains("give full ids"), "{ambiguous:?}");
 }
 
 #[test]
 fn a_source_cannot_be_the_host_or_the_operator() {
-    let found = bad("[sources.operator]\n[sources.bridge]\ntriggers = [\"on_tick\", \"on_male\"]\n[sources.\"Not A Name\"]\n");
+    let found = bad(
+        "[sources.operator]\n[sources.bridge]\ntriggers = [\"on_tick\", \"on_male\"]\n[sources.\"Not A Name\"]\n",
+    );
     assert_eq!(found.len(), 4, "{found:#?}");
     let all = found.join("\n");
-    for wanted in ["[sources.operator] is built in", "which only the host itself makes", "did you mean \"on_mail\"?", "cannot name a source"] {
+    for wanted in [
+        "[sources.operator] is built in",
+        "which only the host itself makes",
+        "did you mean \"on_mail\"?",
+        "cannot name a source",
+    ] {
         assert!(all.contains(wanted), "{wanted} in {all}");
     }
     assert!(bad("[models]\nalias = { a = \"b\", b = \"c\" }\n")[0].contains("is an alias itself"));
@@ -177,11 +203,13 @@ fn every_key_of_the_old_file_is_told_where_it_went() {
         let key = line.0;
         // The whole table of tiers is told to move.
         let asked = if key == "team" { "trust_tiers" } else { key };
-        let told = found.iter().find(|problem| problem.contains(&format!("unknown key \"{asked}\"")));
+        let told =
+            found.iter().find(|problem| problem.contains(&format!("unknown key \"{asked}\"")));
         let told = told.unwrap_or_else(|| panic!("{key} in {found:#?}"));
         assert!(!told.contains("expected one of"), "{told}");
     }
-    let advice = |key: &str| found.iter().find(|problem| problem.contains(&format!("\"{key}\""))).unwrap();
+    let advice =
+        |key: &str| found.iter().find(|problem| problem.contains(&format!("\"{key}\""))).unwrap();
     assert!(advice("n_threads").contains("[model] threads"));
     assert!(advice("queue_timeout").contains("[model] queue_timeout_s"));
     assert!(advice("model_path").contains("thrall model pull"));
@@ -191,7 +219,9 @@ fn every_key_of_the_old_file_is_told_where_it_went() {
 #[test]
 fn advice_names_only_keys_that_exist() {
     for (old, advice) in OLD_KEYS {
-        for (_, rest) in advice.match_indices("[model] ").map(|(at, mark)| (at, &advice[at + mark.len()..])) {
+        for (_, rest) in
+            advice.match_indices("[model] ").map(|(at, mark)| (at, &advice[at + mark.len()..]))
+        {
             let key = rest.split(' ').next().unwrap();
             let keys = KEYS.iter().find(|(table, _)| *table == "model").unwrap().1;
             assert!(keys.contains(&key), "{old}: {advice}");

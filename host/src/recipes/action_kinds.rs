@@ -21,9 +21,17 @@ pub(super) struct Kind {
 const KINDS: [Kind; 11] = [
     Kind { word: "log", keys: &["message"], required: &[] },
     Kind { word: "drop", keys: &["reason"], required: &[] },
-    Kind { word: "compile", keys: &["buffer", "note", "summon_threshold", "summon_keywords"], required: &[] },
+    Kind {
+        word: "compile",
+        keys: &["buffer", "note", "summon_threshold", "summon_keywords"],
+        required: &[],
+    },
     Kind { word: "wake", keys: &["mode", "capability", "priority"], required: &[] },
-    Kind { word: "reply", keys: &["template"], required: &[("template", "template = \"Message received.\"")] },
+    Kind {
+        word: "reply",
+        keys: &["template"],
+        required: &[("template", "template = \"Message received.\"")],
+    },
     Kind {
         word: "act",
         keys: &["skill", "input", "error_buffer", "continue_as"],
@@ -36,13 +44,21 @@ const KINDS: [Kind; 11] = [
         keys: &["key", "value", "session", "expires_in_s"],
         required: &[("key", "key = \"NAME\"")],
     },
-    Kind { word: "set-flag", keys: &["key", "value", "expires_in_s"], required: &[("key", "key = \"NAME\"")] },
+    Kind {
+        word: "set-flag",
+        keys: &["key", "value", "expires_in_s"],
+        required: &[("key", "key = \"NAME\"")],
+    },
     Kind {
         word: "trip-breaker",
         keys: &["target", "reason", "expires_in_s"],
         required: &[("target", "target = \"skill:NAME\"")],
     },
-    Kind { word: "trigger", keys: &["trigger", "fields"], required: &[("trigger", "trigger = \"NAME\"")] },
+    Kind {
+        word: "trigger",
+        keys: &["trigger", "fields"],
+        required: &[("trigger", "trigger = \"NAME\"")],
+    },
 ];
 
 /// Other words for some kinds, in earlier recipes and in people's heads.
@@ -68,13 +84,17 @@ pub(super) fn words() -> Vec<&'static str> {
 /// `set_flag` is `set-flag`.
 pub(super) fn from_word(word: &str) -> Option<&'static str> {
     let hyphened = word.replace('_', "-");
-    let word = SYNONYMS.iter().find(|(other, _)| *other == hyphened).map_or(hyphened.as_str(), |(_, word)| word);
+    let word = SYNONYMS
+        .iter()
+        .find(|(other, _)| *other == hyphened)
+        .map_or(hyphened.as_str(), |(_, word)| word);
     KINDS.iter().find(|kind| kind.word == word).map(|kind| kind.word)
 }
 
 /// Every key of any kind, for actions that an own component runs.
 pub(super) fn all_keys() -> Vec<&'static str> {
-    let mut keys: Vec<&str> = KINDS.iter().flat_map(|kind| kind.keys).copied().chain([STEPS]).collect();
+    let mut keys: Vec<&str> =
+        KINDS.iter().flat_map(|kind| kind.keys).copied().chain([STEPS]).collect();
     keys.sort_unstable();
     keys.dedup();
     keys
@@ -107,9 +127,12 @@ fn only(table: &Table<'_>, known: &[&str], word: &str) {
     let sentences: Vec<(&str, String)> = KINDS
         .iter()
         .flat_map(|kind| kind.keys.iter().map(move |key| (*key, kind.word)))
-        .map(|(key, owner)| (key, format!("it belongs to actions of type = \"{owner}\", this one is \"{word}\"")))
+        .map(|(key, owner)| {
+            (key, format!("it belongs to actions of type = \"{owner}\", this one is \"{word}\""))
+        })
         .collect();
-    let hints: Vec<Hint<'_>> = sentences.iter().map(|(key, sentence)| (*key, sentence.as_str())).collect();
+    let hints: Vec<Hint<'_>> =
+        sentences.iter().map(|(key, sentence)| (*key, sentence.as_str())).collect();
     table.only(known, &hints);
 }
 
@@ -163,7 +186,8 @@ fn check_key(reading: &Reading<'_>, table: &Table<'_>, key: &str) {
         _ => {
             let Some(text) = table.text(key) else { return };
             match key {
-                "message" | "reason" | "note" | "template" | "body" | "value" | "key" | "session" => {
+                "message" | "reason" | "note" | "template" | "body" | "value" | "key"
+                | "session" => {
                     template(reading, text, &whose);
                 }
                 _ => fixed(reading, text, key, &whose),
@@ -196,11 +220,16 @@ fn fixed(reading: &Reading<'_>, text: Placed<&str>, key: &str, whose: &str) {
             }
         }
         _ => {
-            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '+');
+            let fits =
+                |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '+');
             let is_word = (1..=128).contains(&text.value.len()) && text.value.chars().all(fits);
             if !is_word || text.value.contains("..") {
                 let what = format!("{whose} is {:?}", text.value);
-                reading.sink.error_expected(text.at, what, "1 to 128 letters, digits, -, _, ., : and +");
+                reading.sink.error_expected(
+                    text.at,
+                    what,
+                    "1 to 128 letters, digits, -, _, ., : and +",
+                );
             }
         }
     }
@@ -215,7 +244,11 @@ fn keywords(reading: &Reading<'_>, table: &Table<'_>, key: &str, whose: &str) {
     for word in words {
         if word.value.trim().is_empty() || word.value.len() > MAX_KEYWORD_BYTES {
             let what = format!("{whose} holds {:?}", word.value);
-            reading.sink.error_expected(word.at, what, format!("words of 1 to {MAX_KEYWORD_BYTES} bytes"));
+            reading.sink.error_expected(
+                word.at,
+                what,
+                format!("words of 1 to {MAX_KEYWORD_BYTES} bytes"),
+            );
         }
     }
 }

@@ -30,7 +30,10 @@ pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> BTreeMap<String, A
             continue;
         }
         if actions.contains_key(name.value) {
-            reading.sink.error(name.at, "[actions.summon] and [actions.wake] are the same action: keep one");
+            reading.sink.error(
+                name.at,
+                "[actions.summon] and [actions.wake] are the same action: keep one",
+            );
         }
         let Some(stage) = stage(reading, &table, written.value, name.value) else {
             continue;
@@ -58,10 +61,14 @@ fn stage(reading: &Reading<'_>, table: &Table<'_>, written: &str, name: &str) ->
     let mut json = reading.part(&["actions", written]);
     let component = match reading.component(table, ComponentSource::STEPS) {
         Some(own @ ComponentSource::File(_)) => {
-            let known: Vec<&str> = action_kinds::all_keys().into_iter().chain(COMMON_KEYS).collect();
+            let known: Vec<&str> =
+                action_kinds::all_keys().into_iter().chain(COMMON_KEYS).collect();
             let hint = "a component's own settings stand under [config]";
-            let hints: Vec<Hint<'_>> =
-                table.keys().filter(|key| !known.contains(&key.value)).map(|key| (key.value, hint)).collect();
+            let hints: Vec<Hint<'_>> = table
+                .keys()
+                .filter(|key| !known.contains(&key.value))
+                .map(|key| (key.value, hint))
+                .collect();
             table.only(&known, &hints);
             own
         }
@@ -79,7 +86,11 @@ fn stage(reading: &Reading<'_>, table: &Table<'_>, written: &str, name: &str) ->
     let on_failure = reading.on_failure(table);
     if matches!(&on_failure, OnFailure::Action(other) if other == name) {
         let what = format!("{} on_failure names the action itself", table.name());
-        reading.sink.error_expected(table.at_key("on_failure"), what, "pass, block or another action");
+        reading.sink.error_expected(
+            table.at_key("on_failure"),
+            what,
+            "pass, block or another action",
+        );
     }
     Some(StageSpec { component, config: reading.stage_config(table.at(), &json), on_failure })
 }
@@ -99,7 +110,11 @@ fn declared(reading: &Reading<'_>, table: &Table<'_>, name: &str, json: &mut Val
             "type = one of {}; skill = \"NAME\", steps = [...] or component = \"NAME.wasm\"",
             action_kinds::words().join(", ")
         );
-        reading.sink.error_expected(table.at(), format!("{} does not say what it does", table.name()), expected);
+        reading.sink.error_expected(
+            table.at(),
+            format!("{} does not say what it does", table.name()),
+            expected,
+        );
         return None;
     };
     action_kinds::check(reading, table, kind, &COMMON_KEYS);

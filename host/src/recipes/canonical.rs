@@ -50,7 +50,9 @@ pub fn recipe_text(document: &Value) -> String {
     let body = match document {
         Value::Object(members) => {
             let kept = members.iter().filter(|(key, _)| *key != "mode");
-            Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect::<Map<_, _>>())
+            Value::Object(
+                kept.map(|(key, value)| (key.clone(), value.clone())).collect::<Map<_, _>>(),
+            )
         }
         other => other.clone(),
     };
@@ -77,7 +79,8 @@ mod tests {
     #[test]
     fn only_the_mode_is_left_out() {
         let digest = |document: &Value| recipe_digest(&recipe_text(document));
-        let with = |mode: &str, ttl: u32| json!({"mode": mode, "filter": {"cache_ttl": ttl, "mode": "x"}});
+        let with =
+            |mode: &str, ttl: u32| json!({"mode": mode, "filter": {"cache_ttl": ttl, "mode": "x"}});
         assert_eq!(digest(&with("manual", 1)), digest(&with("automated", 1)));
         assert_ne!(digest(&with("manual", 1)), digest(&with("manual", 2)));
         assert_ne!(digest(&json!({"a": 1})), digest(&json!({"a": 1.0})));

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::placeholders::{self, Stage};
-use super::reading::{Known, Reading, Weight};
-use super::{ComponentSource, Evaluator, EvaluatorKind, Fallback, LlmSpec, StageSpec};
+use super::placeholders;
+use super::reading::{Reading, Weight};
+use super::{ComponentSource, Evaluator, EvaluatorKind, Fallback, StageSpec, llm_section};
+use crate::strict_toml::Table;
 use crate::strict_toml::table::Hint;
-use crate::strict_toml::{Placed, Table};
 
 /// What both sections gave.
 pub(super) struct Evaluation {
@@ -22,7 +22,8 @@ const LATER_TYPES: [&str; 2] = ["learned", "cascade"];
 const COMMON_KEYS: [&str; 4] = ["type", "fallback_action", "threshold", "priority"];
 const HOTWIRE_KEYS: [&str; 4] = ["rules", "default_action", "component", "on_failure"];
 const LLM_KEYS: [&str; 3] = ["prompt", "model", "kinds"];
-const ENTRY_KEYS: [&str; 6] = ["priority", "rules", "default_action", "component", "on_failure", "threshold"];
+const ENTRY_KEYS: [&str; 6] =
+    ["priority", "rules", "default_action", "component", "on_failure", "threshold"];
 
 const OLD_KEYS: [Hint<'static>; 3] = [
     ("conditions", "write one [[evaluate.rules]] for each condition"),
@@ -37,8 +38,6 @@ const OLD_RULE_KEYS: [Hint<'static>; 2] = [
 const MAX_PRIORITY: i64 = 1000;
 const MAX_RULES: usize = 256;
 const MAX_HOTWIRES: usize = 16;
-const MAX_KINDS: usize = 64;
-const MAX_KIND_BYTES: usize = 64;
 
 pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> Evaluation {
     let mut evaluators = hotwires(reading, top);
@@ -48,7 +47,8 @@ pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> Evaluation {
         evaluators.extend(evaluate(reading, &table, &evaluators, fallback.is_some()));
     }
     if evaluators.is_empty() && !reading.sink.has_errors() {
-        let what = "the recipe has no evaluator: every event that passes the filter takes the fallback";
+        let what =
+            "the recipe has no evaluator: every event that passes the filter takes the fallback";
         reading.sink.warn(top.at(), what);
     }
     // Stable: agent hotwires stand before [evaluate] of the same priority.
@@ -60,19 +60,30 @@ fn fallback(reading: &Reading<'_>, table: &Table<'_>) -> Option<Fallback> {
     let text = table.text("fallback_action")?;
     let by = "[evaluate] fallback_action";
     if text.value == "tier" {
-        reading.mention(text.at, "wake", &format!("{by} (\"tier\" wakes for team and known)"), reading.host_weight);
+        reading.mention(
+            text.at,
+            "wake",
+            &format!("{by} (\"tier\" wakes for team and known)"),
+            reading.host_weight,
+        );
         return Some(Fallback::Tier);
     }
     Some(Fallback::Action(reading.mention(text.at, text.value, by, reading.host_weight)))
 }
 
-fn evaluate(reading: &Reading<'_>, table: &Table<'_>, hotwires: &[Evaluator], has_fallback: bool) -> Option<Evaluator> {
+fn evaluate(
+    reading: &Reading<'_>,
+    table: &Table<'_>,
+    hotwires: &[Evaluator],
+    has_fallback: bool,
+) -> Option<Evaluator> {
     let kind = kind_of(reading, table)?;
     check_keys(table, kind);
-    let default_priority = if kind == "llm" { Evaluator::PRIORITY_MODEL } else { Evaluator::PRIORITY_HOTWIRE };
+    let default_priority =
+        if kind == "llm" { Evaluator::PRIORITY_MODEL } else { Evaluator::PRIORITY_HOTWIRE };
     let priority = table.integer("priority", 0..=MAX_PRIORITY).unwrap_or(default_priority);
     let kind = if kind == "llm" {
-        EvaluatorKind::Llm(llm(reading, table)?)
+        EvaluatorKind::Llm(llm_section::read(reading, table)?)
     } else {
         let mut stage = with_rule_actions(reading.part(&["evaluate"]));
         // Rules that do not match mean `log`, as they always have, unless the
@@ -102,8 +113,11 @@ fn kind_of(reading: &Reading<'_>, table: &Table<'_>) -> Option<&'static str> {
 }
 
 fn check_keys(table: &Table<'_>, kind: &str) {
-    let (own, other, other_kind): (&[&str], &[&str], &str) =
-        if kind == "llm" { (&LLM_KEYS, &HOTWIRE_KEYS, "hotwire") } else { (&HOTWIRE_KEYS, &LLM_KEYS, "llm") };
+    let (own, other, other_kind): (&[&str], &[&str], &str) = if kind == "llm" {
+        (&LLM_KEYS, &HOTWIRE_KEYS, "hotwire")
+    } else {
+        (&HOTWIRE_KEYS, &LLM_KEYS, "llm")
+    };
     let known: Vec<&str> = COMMON_KEYS.iter().chain(own).copied().collect();
     let sentence = format!("it belongs to type = \"{other_kind}\"");
     let mut hints: Vec<Hint<'_>> = OLD_KEYS.to_vec();
@@ -117,7 +131,10 @@ fn check_keys(table: &Table<'_>, kind: &str) {
 }
 
 fn threshold(table: &Table<'_>) -> f32 {
-    #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1, where f32 is exact enough")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "between 0 and 1, where f32 is exact enough"
+    )]
     let threshold = table.number("threshold", 0.0..=1.0).unwrap_or(0.0) as f32;
     threshold
 }
@@ -126,7 +143,11 @@ fn hotwires(reading: &Reading<'_>, top: &Table<'_>) -> Vec<Evaluator> {
     let entries = top.tables("hotwires");
     if entries.len() > MAX_HOTWIRES {
         let what = format!("{} [[hotwires]]", entries.len());
-        reading.sink.error_expected(top.at_key("hotwires"), what, format!("at most {MAX_HOTWIRES}"));
+        reading.sink.error_expected(
+            top.at_key("hotwires"),
+            what,
+            format!("at most {MAX_HOTWIRES}"),
+        );
         return Vec::new();
     }
     let read = |(index, table): (usize, &Table<'_>)| hotwire(reading, index, table);
@@ -134,12 +155,17 @@ fn hotwires(reading: &Reading<'_>, top: &Table<'_>) -> Vec<Evaluator> {
 }
 
 fn hotwire(reading: &Reading<'_>, index: usize, table: &Table<'_>) -> Option<Evaluator> {
-    table.only(&ENTRY_KEYS, &[("type", "[[hotwires]] are hotwires; a model stands under [evaluate]")]);
+    table.only(
+        &ENTRY_KEYS,
+        &[("type", "[[hotwires]] are hotwires; a model stands under [evaluate]")],
+    );
     if !table.has("rules") && !table.has("component") && !table.has("default_action") {
-        table.missing("anything that decides", "rules, default_action or component = \"NAME.wasm\"");
+        table
+            .missing("anything that decides", "rules, default_action or component = \"NAME.wasm\"");
         return None;
     }
-    let priority = table.integer("priority", 0..=MAX_PRIORITY).unwrap_or(Evaluator::PRIORITY_HOTWIRE);
+    let priority =
+        table.integer("priority", 0..=MAX_PRIORITY).unwrap_or(Evaluator::PRIORITY_HOTWIRE);
     let stage = rules_stage(reading, table, &with_rule_actions(reading.item("hotwires", index)))?;
     Some(Evaluator {
         stage: format!("hotwire-{index}"),
@@ -153,7 +179,12 @@ fn hotwire(reading: &Reading<'_>, index: usize, table: &Table<'_>) -> Option<Eva
 fn rules_stage(reading: &Reading<'_>, table: &Table<'_>, stage: &Value) -> Option<StageSpec> {
     check_rules(reading, table);
     if let Some(text) = table.text("default_action") {
-        reading.mention(text.at, text.value, &format!("{} default_action", table.name()), Weight::Error);
+        reading.mention(
+            text.at,
+            text.value,
+            &format!("{} default_action", table.name()),
+            Weight::Error,
+        );
     }
     let component = if table.has("component") {
         reading.component(table, ComponentSource::RULES)?
@@ -173,16 +204,15 @@ fn check_rules(reading: &Reading<'_>, table: &Table<'_>) {
     }
     for rule in rules {
         rule.only(&["field", "pattern", "action", "reason"], &OLD_RULE_KEYS);
-        reading.field_pattern(&rule, Stage::Filter);
+        reading.check_rule(&rule);
         if let Some(reason) = rule.text("reason") {
             // It is written to the journal as it stands.
             placeholders::refuse_placeholders(reading, reason, &format!("{} reason", rule.name()));
         }
         let by = format!("{} action", rule.name());
-        match rule.text("action") {
-            Some(text) => drop(reading.mention(text.at, text.value, &by, Weight::Error)),
-            // Written out in the stage's configuration, see `with_rule_actions`.
-            None => {}
+        // One that is absent is written out by `with_rule_actions`.
+        if let Some(text) = rule.text("action") {
+            reading.mention(text.at, text.value, &by, Weight::Error);
         }
     }
 }
@@ -195,76 +225,4 @@ fn with_rule_actions(mut stage: Value) -> Value {
         }
     }
     stage
-}
-
-fn llm(reading: &Reading<'_>, table: &Table<'_>) -> Option<LlmSpec> {
-    if !table.has("prompt") {
-        table.missing("prompt", "prompt = \"triage\"");
-    }
-    let prompt = table.text("prompt");
-    let model = table.text("model");
-    if let Some(model) = model {
-        check_model(reading, model);
-    }
-    let own: Vec<(Placed<&str>, String)> = table.table("kinds").map(|kinds| read_kinds(reading, &kinds)).unwrap_or_default();
-    let prompt = prompt?;
-    match reading.known.prompts.get(prompt.value) {
-        Some(kinds) => {
-            for (kind, _) in own.iter().filter(|(kind, _)| !kinds.is_empty() && !kinds.contains_key(kind.value)) {
-                let what = format!("[evaluate.kinds] prompt {:?} knows no kind {:?}", prompt.value, kind.value);
-                reading.sink.doubtful_word(kind.at, what, kind.value, kinds.keys().map(String::as_str));
-            }
-            for (kind, action) in kinds.iter().filter(|(kind, _)| own.iter().all(|(other, _)| other.value != *kind)) {
-                let by = format!("prompt {:?} for {kind:?}", prompt.value);
-                reading.mention(prompt.at, action, &by, Weight::Warning);
-            }
-        }
-        None => {
-            let what = format!("[evaluate] prompt {:?} does not exist", prompt.value);
-            reading.sink.wrong_word(prompt.at, what, prompt.value, reading.known.prompts.keys().map(String::as_str));
-        }
-    }
-    Some(LlmSpec {
-        prompt: prompt.value.to_owned(),
-        model: model.map(|model| model.value.to_owned()),
-        kinds: own.into_iter().map(|(kind, action)| (kind.value.to_owned(), action)).collect(),
-    })
-}
-
-fn check_model(reading: &Reading<'_>, model: Placed<&str>) {
-    let Known { models_on_disk, models_known, model_aliases, .. } = reading.known;
-    let name = model_aliases.get(model.value).map_or(model.value, String::as_str);
-    if models_on_disk.contains(name) {
-        return;
-    }
-    if models_known.contains(name) {
-        let what = format!(
-            "model {name:?} is not on disk: the fallback decides until `thrall model pull {name}`, or until [models] alias in thrall.toml points it elsewhere"
-        );
-        reading.sink.warn(model.at, what);
-        return;
-    }
-    let what = format!("[evaluate] nobody knows a model {:?}", model.value);
-    let valid = models_known.iter().chain(models_on_disk).chain(model_aliases.keys());
-    let valid: std::collections::BTreeSet<&str> = valid.map(String::as_str).collect();
-    reading.sink.wrong_word(model.at, what, model.value, valid);
-}
-
-fn read_kinds<'t>(reading: &Reading<'_>, table: &Table<'t>) -> Vec<(Placed<&'t str>, String)> {
-    let mut kinds = Vec::new();
-    for kind in table.keys() {
-        if kind.value.trim().is_empty() || kind.value.len() > MAX_KIND_BYTES || kind.value.contains(char::is_control) {
-            let what = format!("[evaluate.kinds] {:?} is no name of a kind", kind.value);
-            reading.sink.error_expected(kind.at, what, format!("1 to {MAX_KIND_BYTES} bytes on one line"));
-        }
-        if let Some(action) = table.text(kind.value) {
-            let by = format!("[evaluate.kinds] {}", kind.value);
-            kinds.push((kind, reading.mention(action.at, action.value, &by, Weight::Warning)));
-        }
-    }
-    if kinds.len() > MAX_KINDS {
-        let what = format!("[evaluate.kinds] has {} kinds", kinds.len());
-        reading.sink.error_expected(table.at(), what, format!("at most {MAX_KINDS}"));
-    }
-    kinds
 }

@@ -69,7 +69,9 @@ fn bypass(reading: &Reading<'_>, table: &Table<'_>) -> Option<Bypass> {
 
 fn unused(reading: &Reading<'_>, table: &Table<'_>, key: &str, without: &str) {
     if table.has(key) {
-        reading.sink.warn(table.at_key(key), format!("[filter] {key} has no effect without {without}"));
+        reading
+            .sink
+            .warn(table.at_key(key), format!("[filter] {key} has no effect without {without}"));
     }
 }
 
@@ -77,7 +79,8 @@ fn cooldown(reading: &Reading<'_>, table: &Table<'_>, recipe: &str) -> Option<Co
     if table.has("cooldown_key") && !table.has("cooldown_seconds") {
         table.missing("cooldown_seconds", "cooldown_seconds = 300, beside cooldown_key");
     }
-    let seconds = table.integer("cooldown_seconds", 0..=MAX_COOLDOWN_S).filter(|seconds| *seconds > 0);
+    let seconds =
+        table.integer("cooldown_seconds", 0..=MAX_COOLDOWN_S).filter(|seconds| *seconds > 0);
     let key = match table.text("cooldown_key") {
         Some(text) => {
             placeholders::check_cooldown_key(reading, text);
@@ -95,9 +98,15 @@ fn cooldown(reading: &Reading<'_>, table: &Table<'_>, recipe: &str) -> Option<Co
 
 fn rate_limit(reading: &Reading<'_>, table: &Table<'_>) -> Option<RateLimit> {
     match (table.has("rate_limit_window"), table.has("rate_limit_max")) {
-        (true, false) => table.missing("rate_limit_max", "rate_limit_max = 5, beside rate_limit_window"),
-        (false, true) => table.missing("rate_limit_window", "rate_limit_window = 60, beside rate_limit_max"),
-        (false, false) => unused(reading, table, "rate_limit_action", "rate_limit_window and rate_limit_max"),
+        (true, false) => {
+            table.missing("rate_limit_max", "rate_limit_max = 5, beside rate_limit_window");
+        }
+        (false, true) => {
+            table.missing("rate_limit_window", "rate_limit_window = 60, beside rate_limit_max");
+        }
+        (false, false) => {
+            unused(reading, table, "rate_limit_action", "rate_limit_window and rate_limit_max");
+        }
         (true, true) => {}
     }
     let window_s: u64 = table.integer("rate_limit_window", 0..=MAX_WINDOW_S)?;
@@ -118,7 +127,9 @@ fn component(reading: &Reading<'_>, table: &Table<'_>) -> Option<StageSpec> {
         let component = reading.component(table, ComponentSource::FILTER)?;
         if matches!(component, ComponentSource::File(_)) {
             for key in bundled {
-                let what = format!("[filter] {key} is only handed to the component: the bundled filter does not run");
+                let what = format!(
+                    "[filter] {key} is only handed to the component: the bundled filter does not run"
+                );
                 reading.sink.warn(table.at_key(key), what);
             }
         }
@@ -137,7 +148,7 @@ fn check_bundled_keys(reading: &Reading<'_>, table: &Table<'_>) {
     for key in ["require", "reject"] {
         for rule in table.tables(key) {
             rule.only(&["field", "pattern"], &[]);
-            reading.field_pattern(&rule, Stage::Filter);
+            reading.check_rule(&rule);
         }
     }
     let Some(inject) = table.table("inject") else {

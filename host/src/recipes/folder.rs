@@ -37,7 +37,9 @@ pub fn read(dir: &Dir, label: &str) -> io::Result<Folder> {
     for entry in dir.entries()? {
         let name = entry?.file_name();
         let Some(name) = name.to_str() else { continue };
-        let Some((stem, ending)) = name.rsplit_once('.').filter(|(_, ending)| matches!(*ending, "toml" | "wasm")) else {
+        let Some((stem, ending)) =
+            name.rsplit_once('.').filter(|(_, ending)| matches!(*ending, "toml" | "wasm"))
+        else {
             continue;
         };
         count += 1;
@@ -47,13 +49,21 @@ pub fn read(dir: &Dir, label: &str) -> io::Result<Folder> {
         if ending == "toml" {
             folder.toml.insert(stem.to_owned(), read_file(dir, label, name, stem, MAX_FILE_BYTES));
         } else {
-            folder.wasm.insert(name.to_owned(), read_file(dir, label, name, stem, MAX_COMPONENT_BYTES));
+            folder
+                .wasm
+                .insert(name.to_owned(), read_file(dir, label, name, stem, MAX_COMPONENT_BYTES));
         }
     }
     Ok(folder)
 }
 
-fn read_file(dir: &Dir, label: &str, name: &str, stem: &str, limit: usize) -> Result<Vec<u8>, Problem> {
+fn read_file(
+    dir: &Dir,
+    label: &str,
+    name: &str,
+    stem: &str,
+    limit: usize,
+) -> Result<Vec<u8>, Problem> {
     // The name is hostile as well: it is shown escaped, never raw.
     let shown = format!("{label}/{}", name.escape_debug());
     let refuse = |what: String| Problem::in_file(&shown, what);
@@ -62,7 +72,8 @@ fn read_file(dir: &Dir, label: &str, name: &str, stem: &str, limit: usize) -> Re
             "the name must be at most 64 of a-z, 0-9, - and _, a letter or digit first: rename the file".to_owned(),
         ));
     }
-    let kind = dir.symlink_metadata(name).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    let kind =
+        dir.symlink_metadata(name).map_err(|error| refuse(format!("cannot be read: {error}")))?;
     if !kind.is_file() {
         return Err(refuse("not a plain file: links, folders and pipes are refused".to_owned()));
     }
@@ -84,7 +95,10 @@ fn bounded(dir: &Dir, name: &str, limit: usize) -> io::Result<Vec<u8>> {
     let limit_u64 = u64::try_from(limit).unwrap_or(u64::MAX);
     file.take(limit_u64.saturating_add(1)).read_to_end(&mut content)?;
     if content.len() > limit {
-        return Err(io::Error::other(format!("more than {}, the limit for such a file", size(limit))));
+        return Err(io::Error::other(format!(
+            "more than {}, the limit for such a file",
+            size(limit)
+        )));
     }
     Ok(content)
 }
@@ -144,7 +158,10 @@ mod tests {
         assert!(folder.toml["good"].is_ok());
         for refused in ["inside", "outside", "deep", "pipe"] {
             let problem = folder.toml[refused].as_ref().unwrap_err().to_string();
-            assert!(problem.starts_with(&format!("recipes/{refused}.toml:1:1: not a plain file")), "{problem}");
+            assert!(
+                problem.starts_with(&format!("recipes/{refused}.toml:1:1: not a plain file")),
+                "{problem}"
+            );
         }
         let odd = folder.toml["Evil\u{1b}[2J"].as_ref().unwrap_err().to_string();
         assert!(odd.contains("\\u{1b}") && !odd.contains('\u{1b}'), "{odd}");
@@ -160,6 +177,8 @@ mod tests {
         });
         assert!(folder.toml["big"].as_ref().unwrap_err().to_string().contains("more than 64 KiB"));
         assert!(folder.toml["fits"].is_ok());
-        assert!(folder.wasm["big.wasm"].as_ref().unwrap_err().to_string().contains("more than 32 MiB"));
+        assert!(
+            folder.wasm["big.wasm"].as_ref().unwrap_err().to_string().contains("more than 32 MiB")
+        );
     }
 }

@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::reading::{Known, Reading, canonical_action};
-use super::{ActionSpec, Mode, Recipe, action_section, canonical, evaluate_section, filter_section, trigger_section, validate};
+use super::{
+    ActionSpec, Mode, Recipe, action_section, canonical, evaluate_section, filter_section,
+    trigger_section, validate,
+};
 use crate::ids::is_valid_name;
 use crate::strict_toml::table::Hint;
 use crate::strict_toml::{self, Problem, Sink, Table};
@@ -15,7 +18,10 @@ const KEYS: [&str; 9] =
 
 /// Keys of earlier or later versions.
 const HINTS: [Hint<'static>; 6] = [
-    ("gather", "it is not in this version of thrall; a component reads what it needs through its imports"),
+    (
+        "gather",
+        "it is not in this version of thrall; a component reads what it needs through its imports",
+    ),
     ("knowledge", "it is not in this version of thrall"),
     ("compile", "the buffer's settings stand under [actions.compile]"),
     ("action", "actions are declared as [actions.NAME]"),
@@ -63,7 +69,8 @@ fn read(sink: &Sink<'_>, name: &str, known: &Known) -> Option<Recipe> {
     if !is_valid_name(name) {
         let what = format!("{name:?} cannot name a recipe");
         let problem = Problem::in_file(sink.file(), what);
-        let expected = "a file name of at most 64 of a-z, 0-9, - and _, a letter or digit first, and .toml";
+        let expected =
+            "a file name of at most 64 of a-z, 0-9, - and _, a letter or digit first, and .toml";
         sink.add(Problem { expected: Some(expected.to_owned()), ..problem });
     }
     let root = strict_toml::parse(sink)?;

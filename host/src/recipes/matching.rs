@@ -113,7 +113,12 @@ mod tests {
     }
 
     fn trigger(kind: &str) -> TriggerSpec {
-        TriggerSpec { kind: kind.to_owned(), msg_types: Vec::new(), event_pattern: None, field_match: None }
+        TriggerSpec {
+            kind: kind.to_owned(),
+            msg_types: Vec::new(),
+            event_pattern: None,
+            field_match: None,
+        }
     }
 
     #[test]
@@ -128,7 +133,8 @@ mod tests {
 
     #[test]
     fn an_absent_field_never_matches() {
-        let pattern = FieldPattern { field: "reason".to_owned(), pattern: regex::Regex::new("").unwrap() };
+        let pattern =
+            FieldPattern { field: "reason".to_owned(), pattern: regex::Regex::new("").unwrap() };
         let spec = TriggerSpec { field_match: Some(pattern), ..trigger("on_event") };
         assert!(!matches(&spec, &event("on_event", &[])));
         assert!(matches(&spec, &event("on_event", &[("reason", "")])));

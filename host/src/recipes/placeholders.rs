@@ -28,7 +28,11 @@ pub fn fill_envelope(text: &str, envelope: &Envelope) -> String {
         return text.to_owned();
     };
     let filled = template.render(|place| envelope_value(envelope, place.name));
-    if filled.len() > MAX_FILLED_KEY_BYTES { Digest::of(filled.as_bytes()).to_string() } else { filled }
+    if filled.len() > MAX_FILLED_KEY_BYTES {
+        Digest::of(filled.as_bytes()).to_string()
+    } else {
+        filled
+    }
 }
 
 fn envelope_value<'e>(envelope: &'e Envelope, name: &str) -> Option<Cow<'e, str>> {
@@ -55,7 +59,11 @@ pub(super) fn check_cooldown_key(reading: &Reading<'_>, text: Placed<&str>) {
                         place.root.word(),
                         place.name
                     );
-                    reading.sink.error_expected(text.at, what, "fields of the event, such as {{from_node}}");
+                    reading.sink.error_expected(
+                        text.at,
+                        what,
+                        "fields of the event, such as {{from_node}}",
+                    );
                 }
             }
         }
@@ -75,9 +83,18 @@ pub(super) fn check(reading: &Reading<'_>, text: Placed<&str>, stage: Stage, who
 }
 
 /// Whether there can be a value of that name when the stage runs.
-pub(super) fn check_name(reading: &Reading<'_>, at: usize, root: Root, name: &str, stage: Stage, whose: &str) {
+pub(super) fn check_name(
+    reading: &Reading<'_>,
+    at: usize,
+    root: Root,
+    name: &str,
+    stage: Stage,
+    whose: &str,
+) {
     let refuse = |why: &str| {
-        reading.sink.error(at, format!("{whose}: {}.{name} cannot be resolved: {why}", root.word()));
+        reading
+            .sink
+            .error(at, format!("{whose}: {}.{name} cannot be resolved: {why}", root.word()));
     };
     match root {
         Root::Envelope => reading.check_field(at, name, whose),
@@ -102,7 +119,8 @@ pub(super) fn check_name(reading: &Reading<'_>, at: usize, root: Root, name: &st
 /// from a message.
 pub(super) fn refuse_placeholders(reading: &Reading<'_>, text: Placed<&str>, whose: &str) {
     if text.value.contains("{{") {
-        let what = format!("{whose} may hold no placeholder: nothing that a sender wrote gets into it");
+        let what =
+            format!("{whose} may hold no placeholder: nothing that a sender wrote gets into it");
         reading.sink.error(text.at, what);
     }
 }
@@ -128,7 +146,10 @@ mod tests {
     #[test]
     fn keys_are_filled_once_from_the_event() {
         let envelope = event(vec![Field::new("tx_hash", "{{id}}"), Field::new("peer", "ab")]);
-        assert_eq!(fill_envelope("paid-{{tx_hash}}-{{ envelope.peer }}", &envelope), "paid-{{id}}-ab");
+        assert_eq!(
+            fill_envelope("paid-{{tx_hash}}-{{ envelope.peer }}", &envelope),
+            "paid-{{id}}-ab"
+        );
         assert_eq!(fill_envelope("{{id}}/{{absent}}", &envelope), "m-1/");
         assert_eq!(fill_envelope("health", &envelope), "health");
     }

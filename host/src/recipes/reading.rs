@@ -5,11 +5,12 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use declarative_patterns::Pattern;
 use serde_json::{Map, Value, json};
 use thrall_sdk::template::Root;
 
 use super::placeholders::{self, Stage};
-use super::{ComponentSource, FieldPattern, OnFailure, canonical};
+use super::{ComponentSource, OnFailure, canonical};
 use crate::ids::is_valid_name;
 use crate::strict_toml::{Placed, Sink, Table};
 use crate::verdict::Situation;
@@ -88,8 +89,14 @@ fn fields_of(trigger: &str) -> &'static [&'static str] {
 
 impl<'a> Reading<'a> {
     pub(super) fn new(sink: &'a Sink<'a>, known: &'a Known, document: &'a Value) -> Self {
-        let text = |section: &str| document.get(section).and_then(|table| table.get("type")).and_then(Value::as_str);
-        let host_weight = if text("evaluate").unwrap_or("hotwire") == "hotwire" { Weight::Error } else { Weight::Warning };
+        let text = |section: &str| {
+            document.get(section).and_then(|table| table.get("type")).and_then(Value::as_str)
+        };
+        let host_weight = if text("evaluate").unwrap_or("hotwire") == "hotwire" {
+            Weight::Error
+        } else {
+            Weight::Warning
+        };
         let fields = fields_of(text("trigger").unwrap_or_default());
         Self { sink, known, document, host_weight, fields, mentions: RefCell::default() }
     }
@@ -101,14 +108,19 @@ impl<'a> Reading<'a> {
     }
 
     pub(super) fn item(&self, list: &str, index: usize) -> Value {
-        self.document.get(list).and_then(|items| items.get(index)).cloned().unwrap_or_else(|| json!({}))
+        self.document
+            .get(list)
+            .and_then(|items| items.get(index))
+            .cloned()
+            .unwrap_or_else(|| json!({}))
     }
 
     /// What a stage's component is given to read.
     pub(super) fn stage_config(&self, at: usize, stage: &Value) -> String {
         let config = canonical::text(&json!({"config": self.part(&["config"]), "stage": stage}));
         if config.len() > Situation::MAX_CONFIG_BYTES {
-            let what = format!("[config] and this table make {} bytes of configuration", config.len());
+            let what =
+                format!("[config] and this table make {} bytes of configuration", config.len());
             self.sink.error_expected(at, what, format!("at most {}", Situation::MAX_CONFIG_BYTES));
         }
         config
@@ -116,7 +128,12 @@ impl<'a> Reading<'a> {
 
     pub(super) fn mention(&self, at: usize, action: &str, by: &str, weight: Weight) -> String {
         let action = canonical_action(action).to_owned();
-        self.mentions.borrow_mut().push(Mention { at, action: action.clone(), by: by.to_owned(), weight });
+        self.mentions.borrow_mut().push(Mention {
+            at,
+            action: action.clone(),
+            by: by.to_owned(),
+            weight,
+        });
         action
     }
 
@@ -126,7 +143,8 @@ impl<'a> Reading<'a> {
 
     /// Warns of a field that the trigger does not bring.
     pub(super) fn check_field(&self, at: usize, name: &str, whose: &str) {
-        let known = self.fields.is_empty() || self.fields.contains(&name) || STAMPED.contains(&name);
+        let known =
+            self.fields.is_empty() || self.fields.contains(&name) || STAMPED.contains(&name);
         if !known {
             let what = format!("{whose}: this trigger brings no field {name:?}, it will be absent");
             self.sink.doubtful_word(at, what, name, self.fields.iter().copied());
@@ -137,28 +155,30 @@ impl<'a> Reading<'a> {
     /// an own component injects is not known before it runs.
     pub(super) fn may_inject(&self, name: &str) -> bool {
         let filter = self.part(&["filter"]);
-        filter.get("component").is_some() || filter.get("inject").is_some_and(|inject| inject.get(name).is_some())
+        filter.get("component").is_some()
+            || filter.get("inject").is_some_and(|inject| inject.get(name).is_some())
     }
 
     /// What a rule looks at: a field of the event, or `root.name`.
-    pub(super) fn rule_field(&self, table: &Table<'_>, key: &str, stage: Stage) -> Option<String> {
+    fn rule_field(&self, table: &Table<'_>, key: &str) {
         let Some(field) = table.text(key) else {
             if !table.has(key) {
                 table.missing(key, format!("{key} = \"body_text\""));
             }
-            return None;
+            return;
         };
         let whose = format!("{} {key}", table.name());
         if field.value.is_empty() || field.value.len() > 128 || field.value.contains("{{") {
             let what = format!("{whose} is {:?}", field.value);
             self.sink.error_expected(field.at, what, "the name of a field, such as body_text");
-            return None;
+            return;
         }
         match Root::split(field.value) {
-            Some((root, name)) => placeholders::check_name(self, field.at, root, name, stage, &whose),
+            Some((root, name)) => {
+                placeholders::check_name(self, field.at, root, name, Stage::Filter, &whose);
+            }
             None => self.check_field(field.at, field.value, &whose),
         }
-        Some(field.value.to_owned())
     }
 
     /// A regular expression, as it will be matched: anywhere, without regard
@@ -172,7 +192,8 @@ impl<'a> Reading<'a> {
         };
         let whose = format!("{} {key}", table.name());
         if text.value.is_empty() {
-            self.sink.error(text.at, format!("{whose} is empty: write \".*\" if any value is meant"));
+            self.sink
+                .error(text.at, format!("{whose} is empty: write \".*\" if any value is meant"));
             return None;
         }
         if text.value.len() > MAX_PATTERN_BYTES {
@@ -185,13 +206,25 @@ impl<'a> Reading<'a> {
             .size_limit(MAX_PATTERN_COMPILED_BYTES)
             .nest_limit(MAX_PATTERN_NESTING)
             .build();
-        built.inspect_err(|error| self.sink.error(text.at, format!("{whose}: {}", pattern_fault(error)))).ok()
+        built
+            .inspect_err(|error| {
+                self.sink.error(text.at, format!("{whose}: {}", pattern_fault(error)));
+            })
+            .ok()
     }
 
-    pub(super) fn field_pattern(&self, table: &Table<'_>, stage: Stage) -> Option<FieldPattern> {
-        let field = self.rule_field(table, "field", stage);
-        let pattern = self.pattern(table, "pattern");
-        Some(FieldPattern { field: field?, pattern: pattern? })
+    /// A rule that a bundled component matches. It has an engine of its own,
+    /// so the expression has to please that one too.
+    pub(super) fn check_rule(&self, table: &Table<'_>) {
+        self.rule_field(table, "field");
+        if self.pattern(table, "pattern").is_none() {
+            return;
+        }
+        if let Some(text) = table.text("pattern")
+            && let Err(error) = Pattern::parse(text.value)
+        {
+            self.sink.error(text.at, format!("{} pattern: {error}", table.name()));
+        }
     }
 
     /// `component = "NAME.wasm"`, or the name of the bundled one.
@@ -204,7 +237,11 @@ impl<'a> Reading<'a> {
             return Some(ComponentSource::File(text.value.to_owned()));
         }
         let what = format!("{} component is {:?}", table.name(), text.value);
-        self.sink.error_expected(text.at, what, "NAME.wasm, a file beside the recipe, NAME in a-z, 0-9, - and _");
+        self.sink.error_expected(
+            text.at,
+            what,
+            "NAME.wasm, a file beside the recipe, NAME in a-z, 0-9, - and _",
+        );
         None
     }
 
@@ -228,7 +265,11 @@ impl<'a> Reading<'a> {
             return Some(text.value.to_owned());
         }
         let what = format!("{whose} is {:?}", text.value);
-        self.sink.error_expected(text.at, what, "at most 64 of a-z, 0-9, - and _, a letter or digit first");
+        self.sink.error_expected(
+            text.at,
+            what,
+            "at most 64 of a-z, 0-9, - and _, a letter or digit first",
+        );
         None
     }
 }
@@ -237,11 +278,16 @@ impl<'a> Reading<'a> {
 fn pattern_fault(error: &regex::Error) -> String {
     match error {
         regex::Error::CompiledTooBig(limit) => {
-            format!("the expression takes more than {limit} bytes when compiled: use fewer or smaller repetitions")
+            format!(
+                "the expression takes more than {limit} bytes when compiled: use fewer or smaller repetitions"
+            )
         }
         other => {
             let text = other.to_string();
-            let line = text.lines().rev().find_map(|line| line.trim().strip_prefix("error: ").map(str::to_owned));
+            let line = text
+                .lines()
+                .rev()
+                .find_map(|line| line.trim().strip_prefix("error: ").map(str::to_owned));
             format!("not a regular expression: {}", line.unwrap_or(text))
         }
     }

@@ -32,7 +32,11 @@ pub struct Revision {
 }
 
 impl Revision {
-    pub fn new(recipe: Arc<Recipe>, components: BTreeMap<ComponentSource, ComponentId>, grant: Arc<Grant>) -> Self {
+    pub fn new(
+        recipe: Arc<Recipe>,
+        components: BTreeMap<ComponentSource, ComponentId>,
+        grant: Arc<Grant>,
+    ) -> Self {
         let digest = revision_digest(&recipe, &components);
         let effective_mode = recipe.mode.min(grant.mode);
         Self { recipe, digest, components, effective_mode, grant }
@@ -141,7 +145,10 @@ impl Registry {
         let mut live: Vec<Arc<Revision>> =
             entries.values().filter_map(|entry| entry.live_revision().cloned()).collect();
         live.sort_by(|a, b| {
-            b.recipe.priority.cmp(&a.recipe.priority).then_with(|| a.recipe.name.cmp(&b.recipe.name))
+            b.recipe
+                .priority
+                .cmp(&a.recipe.priority)
+                .then_with(|| a.recipe.name.cmp(&b.recipe.name))
         });
         Self { entries, live }
     }
@@ -149,7 +156,8 @@ impl Registry {
     /// Live recipes that want to see the event, in the order in which they run:
     /// highest priority first, then by name.
     pub fn matching(&self, envelope: &Envelope) -> Vec<Arc<Revision>> {
-        let wants = |revision: &&Arc<Revision>| matching::matches(&revision.recipe.trigger, envelope);
+        let wants =
+            |revision: &&Arc<Revision>| matching::matches(&revision.recipe.trigger, envelope);
         self.live.iter().filter(wants).cloned().collect()
     }
 
@@ -203,7 +211,13 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile) -> Entry {
         }
     };
     let Some(candidate) = candidate else {
-        return Entry { name, state: State::Rejected(rejected), revision: None, rejected: Vec::new(), retired: Vec::new() };
+        return Entry {
+            name,
+            state: State::Rejected(rejected),
+            revision: None,
+            rejected: Vec::new(),
+            retired: Vec::new(),
+        };
     };
     let (grant, refusal) = match grant {
         GrantFile::Granted(grant) => (grant, None),
@@ -212,12 +226,14 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile) -> Entry {
             (Arc::new(Grant::nothing(&name)), Some(reason))
         }
         GrantFile::Broken(problems) => {
-            let first = problems.first().map_or_else(|| "unreadable".to_owned(), ToString::to_string);
+            let first =
+                problems.first().map_or_else(|| "unreadable".to_owned(), ToString::to_string);
             (Arc::new(Grant::nothing(&name)), Some(format!("needs grant: {first}")))
         }
     };
     let mode = candidate.recipe.mode;
-    let revision = Arc::new(Revision::new(candidate.recipe, candidate.components, Arc::clone(&grant)));
+    let revision =
+        Arc::new(Revision::new(candidate.recipe, candidate.components, Arc::clone(&grant)));
     let state = match refusal {
         _ if mode == Mode::Disabled => State::Disabled,
         Some(reason) => State::Suspended(reason),

@@ -3,22 +3,32 @@
 
 mod parser_properties;
 mod registry_tests;
+mod shipped;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::manifest::{parse, parse_bytes};
 use super::*;
 
-pub(super) const MAIL_TRIAGE: &str = include_str!("../../../tests/fixtures/seed-recipes/mail-triage.toml");
+pub(super) const MAIL_TRIAGE: &str =
+    include_str!("../../../tests/fixtures/seed-recipes/mail-triage.toml");
 const HEALTH_CHECK: &str = include_str!("../../../tests/fixtures/seed-recipes/health-check.toml");
 const CLUSTER_PROBE: &str = include_str!("../../../tests/fixtures/seed-recipes/cluster-probe.toml");
 
 pub(super) fn known() -> Known {
-    let set = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<String>>();
-    let kinds = [("spam", "drop"), ("question", "wake"), ("greeting", "reply"), ("news", "compile")];
+    let set =
+        |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<String>>();
+    let kinds =
+        [("spam", "drop"), ("question", "wake"), ("greeting", "reply"), ("news", "compile")];
     Known {
         prompts: BTreeMap::from([
-            ("triage".to_owned(), kinds.iter().map(|(kind, action)| ((*kind).to_owned(), (*action).to_owned())).collect()),
+            (
+                "triage".to_owned(),
+                kinds
+                    .iter()
+                    .map(|(kind, action)| ((*kind).to_owned(), (*action).to_owned()))
+                    .collect(),
+            ),
             ("plain".to_owned(), BTreeMap::new()),
         ]),
         models_on_disk: set(&["gemma3-270m"]),
@@ -69,7 +79,10 @@ fn the_operator_guides_mail_triage_loads_unchanged() {
     let EvaluatorKind::Llm(llm) = &evaluator.kind else { panic!() };
     assert_eq!((llm.prompt.as_str(), llm.model.as_deref()), ("triage", Some("gemma3-1b")));
     assert_eq!(recipe.fallback, Fallback::Action("compile".to_owned()));
-    assert_eq!(recipe.actions.keys().collect::<Vec<_>>(), ["compile", "drop", "log", "reply", "wake"]);
+    assert_eq!(
+        recipe.actions.keys().collect::<Vec<_>>(),
+        ["compile", "drop", "log", "reply", "wake"]
+    );
     assert!(recipe.actions["wake"].is_declared && !recipe.actions["drop"].is_declared);
     let stage = json(&recipe.actions["compile"].stage.config);
     assert_eq!(
@@ -136,16 +149,27 @@ fn hotwires_may_only_reach_declared_actions_and_models_are_warned_of() {
     let hotwire = mail("[filter]\ntrust_bypass = true\n[evaluate]\ndefault_action = \"log\"\n");
     let problem = only_problem(&hotwire);
     assert!(problem.contains("[filter] bypass_action (its default) leads to \"wake\", which is not declared: expected one of drop, log, or a table [actions.wake]"), "{problem}");
-    let llm = good(&mail("[filter]\ntrust_bypass = true\n[evaluate]\ntype = \"llm\"\nprompt = \"triage\"\nkinds = { news = \"digest\" }\n"));
+    let llm = good(&mail(
+        "[filter]\ntrust_bypass = true\n[evaluate]\ntype = \"llm\"\nprompt = \"triage\"\nkinds = { news = \"digest\" }\n",
+    ));
     let warnings = llm.warnings.join("\n");
-    for wanted in ["\"wake\", which is not declared", "\"digest\", which is not declared", "\"reply\", which is not declared"] {
+    for wanted in [
+        "\"wake\", which is not declared",
+        "\"digest\", which is not declared",
+        "\"reply\", which is not declared",
+    ] {
         assert!(warnings.contains(wanted), "{wanted} in {warnings}");
     }
     // A rule beside a model is still a rule.
-    let mixed = mail("[[hotwires]]\ndefault_action = \"wake\"\n[evaluate]\ntype = \"llm\"\nprompt = \"plain\"\n");
+    let mixed = mail(
+        "[[hotwires]]\ndefault_action = \"wake\"\n[evaluate]\ntype = \"llm\"\nprompt = \"plain\"\n",
+    );
     assert!(only_problem(&mixed).contains("[[hotwires]] default_action leads to \"wake\""));
     assert!(good(&mail("[evaluate]\ndefault_action = \"drop\"\n")).warnings.is_empty());
-    assert!(only_problem(&mail("[evaluate]\ndefault_action = \"wkae\"\n")).ends_with("did you mean \"wake\"?"));
+    assert!(
+        only_problem(&mail("[evaluate]\ndefault_action = \"wkae\"\n"))
+            .ends_with("did you mean \"wake\"?")
+    );
 }
 
 #[test]
@@ -157,7 +181,9 @@ fn summon_is_wake() {
     assert_eq!((wake.name.as_str(), wake.task.as_deref()), ("wake", Some("Answer it.")));
     assert_eq!(json(&wake.stage.config)["stage"]["name"], "wake");
     assert_eq!(recipe.filter.bypass.unwrap().action, "wake");
-    assert!(only_problem(&mail("[actions.summon]\n[actions.wake]\n")).contains("are the same action"));
+    assert!(
+        only_problem(&mail("[actions.summon]\n[actions.wake]\n")).contains("are the same action")
+    );
 }
 
 #[test]
@@ -166,7 +192,10 @@ fn message_text_can_never_choose() {
         ("skill", "[actions.act]\nskill = \"{{envelope.body_text}}\"\n"),
         ("buffer", "[actions.compile]\nbuffer = \"b-{{envelope.msg_type}}\"\n"),
         ("to_node", "[actions.mail]\nbody = \"hi\"\nto_node = \"{{from_node}}\"\n"),
-        ("target", "[actions.stop]\ntype = \"trip-breaker\"\ntarget = \"node:{{envelope.from_node}}\"\n"),
+        (
+            "target",
+            "[actions.stop]\ntype = \"trip-breaker\"\ntarget = \"node:{{envelope.from_node}}\"\n",
+        ),
         ("task", "[actions.wake]\ntask = \"do {{envelope.body_text}}\"\n"),
         ("trigger", "[actions.again]\ntype = \"trigger\"\ntrigger = \"{{envelope.body_text}}\"\n"),
     ] {
@@ -174,14 +203,28 @@ fn message_text_can_never_choose() {
         assert!(problem.contains(&format!("{key} may hold no placeholder")), "{key}: {problem}");
     }
     for bad_buffer in ["../x", "A", "a/b", ""] {
-        assert!(only_problem(&mail(&format!("[actions.compile]\nbuffer = {bad_buffer:?}\n"))).contains("buffer is"));
+        assert!(
+            only_problem(&mail(&format!("[actions.compile]\nbuffer = {bad_buffer:?}\n")))
+                .contains("buffer is")
+        );
     }
 }
 
 #[test]
 fn placeholders_must_be_resolvable_where_they_stand() {
-    let reply = |template: &str| mail(&format!("[actions.reply]\ntemplate = {template:?}\n[evaluate]\ndefault_action = \"reply\"\n"));
-    for fine in ["{{envelope.body_text}}", "{{filter.tier}}", "{{context.mood}}", "{{eval.reason}}", "{{ verdict.kind }}", "{single}"] {
+    let reply = |template: &str| {
+        mail(&format!(
+            "[actions.reply]\ntemplate = {template:?}\n[evaluate]\ndefault_action = \"reply\"\n"
+        ))
+    };
+    for fine in [
+        "{{envelope.body_text}}",
+        "{{filter.tier}}",
+        "{{context.mood}}",
+        "{{eval.reason}}",
+        "{{ verdict.kind }}",
+        "{single}",
+    ] {
         assert!(good(&reply(fine)).warnings.is_empty(), "{fine}");
     }
     for (template, reason) in [
@@ -200,14 +243,25 @@ fn placeholders_must_be_resolvable_where_they_stand() {
     }
     let injected = "[filter]\ninject = { greeting = \"hi {{filter.tier}}\" }\n[actions.reply]\ntemplate = \"{{inject.greeting}}\"\n";
     good(&mail(injected));
-    assert!(only_problem(&mail("[filter]\ninject = { a = \"{{verdict.reason}}\" }\n")).contains("there is no verdict yet"));
+    assert!(
+        only_problem(&mail("[filter]\ninject = { a = \"{{verdict.reason}}\" }\n"))
+            .contains("there is no verdict yet")
+    );
     let doubtful = good(&reply("{{envelope.boddy_text}}"));
-    assert!(doubtful.warnings[0].ends_with("did you mean \"body_text\"?"), "{:?}", doubtful.warnings);
+    assert!(
+        doubtful.warnings[0].ends_with("did you mean \"body_text\"?"),
+        "{:?}",
+        doubtful.warnings
+    );
 }
 
 #[test]
 fn the_cooldown_key_takes_fields_with_or_without_a_root() {
-    let filter = |key: &str| format!("[trigger]\ntype = \"on_event\"\nevent_pattern = \"payment.*\"\n[filter]\ncooldown_key = {key:?}\ncooldown_seconds = 300\n");
+    let filter = |key: &str| {
+        format!(
+            "[trigger]\ntype = \"on_event\"\nevent_pattern = \"payment.*\"\n[filter]\ncooldown_key = {key:?}\ncooldown_seconds = 300\n"
+        )
+    };
     let recipe = good(&filter("payment-recv-{{tx_hash}}"));
     assert_eq!(recipe.filter.cooldown.unwrap().key, "payment-recv-{{tx_hash}}");
     assert!(only_problem(&filter("{{verdict.reason}}")).contains("is not known before the filter"));
@@ -217,23 +271,36 @@ fn the_cooldown_key_takes_fields_with_or_without_a_root() {
 
 #[test]
 fn patterns_are_bounded_and_compiled() {
-    let rule = |pattern: &str| mail(&format!("[[evaluate.rules]]\nfield = \"body_text\"\npattern = {pattern:?}\naction = \"log\"\n"));
+    let rule = |pattern: &str| {
+        mail(&format!(
+            "[[evaluate.rules]]\nfield = \"body_text\"\npattern = {pattern:?}\naction = \"log\"\n"
+        ))
+    };
     good(&rule("^(urgent|dringend)\\b"));
-    assert!(only_problem(&rule(&"a".repeat(1025))).contains("has 1025 bytes: expected at most 1024"));
+    assert!(
+        only_problem(&rule(&"a".repeat(1025))).contains("has 1025 bytes: expected at most 1024")
+    );
     assert!(only_problem(&rule("(\\w{500}){500}")).contains("when compiled"));
     assert!(only_problem(&rule("")).contains("is empty"));
     assert!(only_problem(&rule("(?=x)")).contains("look-around"));
+    // Good for the host, beyond the bounds of the component that runs it.
+    assert!(only_problem(&rule("a{900}b{900}c{900}")).contains("[[evaluate.rules]] pattern: "));
     let trigger = good(&mail("match_field = \"body_text\"\nmatch_pattern = \"URGENT\"\n"));
     assert!(trigger.trigger.field_match.unwrap().pattern.is_match("this is urgent"));
 }
 
 #[test]
 fn models_and_prompts_are_looked_up() {
-    let llm = |model: &str, prompt: &str| mail(&format!("[evaluate]\ntype = \"llm\"\nmodel = {model:?}\nprompt = {prompt:?}\n"));
+    let llm = |model: &str, prompt: &str| {
+        mail(&format!("[evaluate]\ntype = \"llm\"\nmodel = {model:?}\nprompt = {prompt:?}\n"))
+    };
     assert!(good(&llm("small", "plain")).warnings.is_empty(), "an alias to a model on disk");
     assert!(only_problem(&llm("gemma3-27m", "plain")).ends_with("did you mean \"gemma3-270m\"?"));
     assert!(only_problem(&llm("small", "traige")).contains("prompt \"traige\" does not exist"));
-    let typo = good(&format!("{}[evaluate.kinds]\nspma = \"drop\"\n[actions.reply]\ntemplate = \"x\"\n[actions.wake]\n[actions.compile]\n", llm("small", "triage")));
+    let typo = good(&format!(
+        "{}[evaluate.kinds]\nspma = \"drop\"\n[actions.reply]\ntemplate = \"x\"\n[actions.wake]\n[actions.compile]\n",
+        llm("small", "triage")
+    ));
     assert_eq!(typo.warnings.len(), 1, "{:?}", typo.warnings);
     assert!(typo.warnings[0].ends_with("did you mean \"spam\"?"), "{:?}", typo.warnings);
 }
@@ -245,8 +312,11 @@ fn evaluators_are_ordered_and_fallback_hotwires_come_last() {
          [[hotwires]]\ncomponent = \"repeat-offender.wasm\"\non_failure = \"block\"\n\
          [evaluate]\ntype = \"llm\"\nprompt = \"plain\"\nthreshold = 0.6\n",
     ));
-    let order: Vec<(&str, i32)> =
-        recipe.evaluators.iter().map(|evaluator| (evaluator.stage.as_str(), evaluator.priority)).collect();
+    let order: Vec<(&str, i32)> = recipe
+        .evaluators
+        .iter()
+        .map(|evaluator| (evaluator.stage.as_str(), evaluator.priority))
+        .collect();
     assert_eq!(order, [("hotwire-1", 100), ("evaluate", 50), ("hotwire-0", 10)]);
     assert!((recipe.evaluators[1].threshold - 0.6).abs() < 1e-6);
     let EvaluatorKind::Component(own) = &recipe.evaluators[0].kind else { panic!() };
@@ -258,77 +328,147 @@ fn evaluators_are_ordered_and_fallback_hotwires_come_last() {
 fn rules_without_a_match_mean_log_unless_something_comes_after() {
     let default = |text: &str| {
         let recipe = good(&mail(text));
-        let stage = recipe.evaluators.iter().find(|evaluator| evaluator.stage == "evaluate").cloned();
+        let stage =
+            recipe.evaluators.iter().find(|evaluator| evaluator.stage == "evaluate").cloned();
         let EvaluatorKind::Component(stage) = stage.unwrap().kind else { panic!() };
         json(&stage.config)["stage"]["default_action"].as_str().map(str::to_owned)
     };
     let rules = "[evaluate]\nrules = [{ field = \"body_text\", pattern = \"x\" }]\n";
     assert_eq!(default(rules).as_deref(), Some("log"));
     assert_eq!(default(&format!("{rules}fallback_action = \"drop\"\n")), None);
-    assert_eq!(default(&format!("[[hotwires]]\npriority = 10\ndefault_action = \"drop\"\n{rules}")), None);
+    assert_eq!(
+        default(&format!("[[hotwires]]\npriority = 10\ndefault_action = \"drop\"\n{rules}")),
+        None
+    );
 }
 
 #[test]
 fn only_what_stands_in_the_file_runs() {
     let names = |text: &str| {
-        good(&mail(text)).stages().iter().map(|(name, _, stage)| format!("{name}={}", stage.component)).collect::<Vec<_>>()
+        good(&mail(text))
+            .stages()
+            .iter()
+            .map(|(name, _, stage)| format!("{name}={}", stage.component))
+            .collect::<Vec<_>>()
     };
-    assert_eq!(names("[filter]\ntrust_bypass = false\n"), ["action-drop=declarative-steps", "action-log=declarative-steps"]);
+    assert_eq!(
+        names("[filter]\ntrust_bypass = false\n"),
+        ["action-drop=declarative-steps", "action-log=declarative-steps"]
+    );
     let filtered = names("[filter]\nrequire = [{ field = \"body_text\", pattern = \"x\" }]\n");
     assert_eq!(filtered[0], "filter=declarative-filter");
-    let own = good(&mail("[filter]\ncomponent = \"ack-noise.wasm\"\nreject = [{ field = \"body_text\", pattern = \"x\" }]\n"));
-    assert!(own.warnings.iter().any(|line| line.contains("the bundled filter does not run")), "{:?}", own.warnings);
+    let own = good(&mail(
+        "[filter]\ncomponent = \"ack-noise.wasm\"\nreject = [{ field = \"body_text\", pattern = \"x\" }]\n",
+    ));
+    assert!(
+        own.warnings.iter().any(|line| line.contains("the bundled filter does not run")),
+        "{:?}",
+        own.warnings
+    );
     for odd in ["../x.wasm", "x", "X.wasm", ".wasm", "a/b.wasm"] {
-        assert!(only_problem(&mail(&format!("[filter]\ncomponent = {odd:?}\n"))).contains("component is"), "{odd}");
+        assert!(
+            only_problem(&mail(&format!("[filter]\ncomponent = {odd:?}\n")))
+                .contains("component is"),
+            "{odd}"
+        );
     }
 }
 
 #[test]
 fn keys_belong_to_their_kind_of_action() {
-    assert!(only_problem(&mail("[actions.reply]\ntemplate = \"x\"\nbuffer = \"b\"\n")).contains("it belongs to actions of type = \"compile\", this one is \"reply\""));
+    assert!(
+        only_problem(&mail("[actions.reply]\ntemplate = \"x\"\nbuffer = \"b\"\n"))
+            .contains("it belongs to actions of type = \"compile\", this one is \"reply\"")
+    );
     assert!(only_problem(&mail("[actions.act]\n")).contains("[actions.act] lacks skill"));
-    assert!(only_problem(&mail("[actions.approve]\n")).contains("[actions.approve] does not say what it does"));
-    assert!(only_problem(&mail("[actions.x]\ntype = \"rply\"\n")).ends_with("did you mean \"reply\"?"));
-    assert!(only_problem(&mail("[actions.act]\nskill = \"s\"\ncontinue_as = \"after\"\n")).contains("leads to \"after\""));
+    assert!(
+        only_problem(&mail("[actions.approve]\n"))
+            .contains("[actions.approve] does not say what it does")
+    );
+    assert!(
+        only_problem(&mail("[actions.x]\ntype = \"rply\"\n")).ends_with("did you mean \"reply\"?")
+    );
+    assert!(
+        only_problem(&mail("[actions.act]\nskill = \"s\"\ncontinue_as = \"after\"\n"))
+            .contains("leads to \"after\"")
+    );
     assert!(only_problem(&mail("[actions.Wake]\n")).contains("the name of an action is \"Wake\""));
     good(&mail("[actions.consult]\nskill = \"business-advisor-lite\"\n"));
     let steps = good(&mail(
         "[actions.apologise]\nsteps = [{ type = \"reply\", template = \"We look into it.\" }, { type = \"set_context\", key = \"k\", value = \"yes\", expires_in_s = 3600 }, { type = \"summon\" }]\ntask = \"Look into it.\"\n",
     ));
     let stage = json(&steps.actions["apologise"].stage.config);
-    let kinds: Vec<&str> = stage["stage"]["steps"].as_array().unwrap().iter().map(|step| step["type"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = stage["stage"]["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["type"].as_str().unwrap())
+        .collect();
     assert_eq!(kinds, ["reply", "set-context", "wake"]);
-    assert!(only_problem(&mail("[actions.x]\nsteps = [{ type = \"reply\" }]\n")).contains("[[actions.x.steps]] lacks template"));
+    assert!(
+        only_problem(&mail("[actions.x]\nsteps = [{ type = \"reply\" }]\n"))
+            .contains("[[actions.x.steps]] lacks template")
+    );
 }
 
 #[test]
 fn what_belongs_to_other_versions_is_said() {
     for (text, words) in [
-        ("gather = [\"peers\"]\n[trigger]\ntype = \"on_tick\"\n", "unknown key \"gather\" in the file: it is not in this version of thrall"),
-        ("[trigger]\ntype = \"on_tick\"\n[compile]\nbuffer = \"x\"\n", "the buffer's settings stand under [actions.compile]"),
-        ("[trigger]\ntype = \"on_tick\"\n[evaluate]\ntype = \"learned\"\n", "[evaluate] type \"learned\" is not in this version of thrall: expected hotwire or llm"),
+        (
+            "gather = [\"peers\"]\n[trigger]\ntype = \"on_tick\"\n",
+            "unknown key \"gather\" in the file: it is not in this version of thrall",
+        ),
+        (
+            "[trigger]\ntype = \"on_tick\"\n[compile]\nbuffer = \"x\"\n",
+            "the buffer's settings stand under [actions.compile]",
+        ),
+        (
+            "[trigger]\ntype = \"on_tick\"\n[evaluate]\ntype = \"learned\"\n",
+            "[evaluate] type \"learned\" is not in this version of thrall: expected hotwire or llm",
+        ),
         ("[trigger]\ntype = \"on_tick\"\ncooldown_seconds = 5\n", "it belongs under [filter]"),
-        ("[trigger]\ntype = \"on_tick\"\nmsg_types = [\"text\"]\n", "msg_types belongs to type = \"on_mail\""),
+        (
+            "[trigger]\ntype = \"on_tick\"\nmsg_types = [\"text\"]\n",
+            "msg_types belongs to type = \"on_mail\"",
+        ),
     ] {
         let problem = only_problem(text);
         assert!(problem.contains(words), "{problem}");
     }
-    let rule = only_problem(&mail("[[evaluate.rules]]\nfield = \"a\"\npattern = \"b\"\nmatch = \"c\"\n"));
+    let rule =
+        only_problem(&mail("[[evaluate.rules]]\nfield = \"a\"\npattern = \"b\"\nmatch = \"c\"\n"));
     assert!(rule.contains("unknown key \"match\" in [[evaluate.rules]]: write field"), "{rule}");
 }
 
 #[test]
 fn numbers_have_bounds_and_zero_switches_off() {
-    assert!(only_problem(&mail("[filter]\ncache_ttl = -1\n")).contains("expected a whole number from 0 to"));
-    assert!(only_problem("priority = 5000\n[trigger]\ntype = \"on_tick\"\n").contains("from -1000 to 1000"));
-    let off = good(&mail("[filter]\ncache_ttl = 0\nrate_limit_window = 0\nrate_limit_max = 5\ncooldown_key = \"k\"\ncooldown_seconds = 0\n"));
-    assert!(off.filter.cache_ttl_s.is_none() && off.filter.rate_limit.is_none() && off.filter.cooldown.is_none());
+    assert!(
+        only_problem(&mail("[filter]\ncache_ttl = -1\n"))
+            .contains("expected a whole number from 0 to")
+    );
+    assert!(
+        only_problem("priority = 5000\n[trigger]\ntype = \"on_tick\"\n")
+            .contains("from -1000 to 1000")
+    );
+    let off = good(&mail(
+        "[filter]\ncache_ttl = 0\nrate_limit_window = 0\nrate_limit_max = 5\ncooldown_key = \"k\"\ncooldown_seconds = 0\n",
+    ));
+    assert!(
+        off.filter.cache_ttl_s.is_none()
+            && off.filter.rate_limit.is_none()
+            && off.filter.cooldown.is_none()
+    );
 }
 
 #[test]
 fn a_config_that_no_component_could_be_given_is_refused() {
     // Every quotation mark takes two bytes in JSON.
-    let text = |marks: usize| mail(&format!("[evaluate]\ndefault_action = \"log\"\n[config]\nwords = '{}'\n", "\"".repeat(marks)));
+    let text = |marks: usize| {
+        mail(&format!(
+            "[evaluate]\ndefault_action = \"log\"\n[config]\nwords = '{}'\n",
+            "\"".repeat(marks)
+        ))
+    };
     assert!(parse("x", &text(32_000), &known()).is_ok());
     let problems = parse("x", &text(33_000), &known()).unwrap_err();
     assert!(problems[0].to_string().contains("bytes of configuration: expected at most 65536"));
@@ -341,5 +481,9 @@ fn files_that_are_no_recipe_are_refused_in_words() {
     assert!(utf8[0].to_string().contains("not valid UTF-8 at byte 5"));
     let name = parse("../x", MAIL_TRIAGE, &known()).unwrap_err();
     assert!(name[0].to_string().contains("cannot name a recipe"), "{}", name[0]);
-    assert_eq!(good("[trigger]\ntype = \"on_tick\"\n").mode, Mode::Manual, "whoever wants more writes it");
+    assert_eq!(
+        good("[trigger]\ntype = \"on_tick\"\n").mode,
+        Mode::Manual,
+        "whoever wants more writes it"
+    );
 }

@@ -33,9 +33,17 @@ pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> Option<TriggerSpec
     Some(TriggerSpec { kind: kind?.to_owned(), msg_types, event_pattern, field_match })
 }
 
-fn only_with(reading: &Reading<'_>, table: &Table<'_>, key: &str, kind: Option<&str>, wanted: &str) {
+fn only_with(
+    reading: &Reading<'_>,
+    table: &Table<'_>,
+    key: &str,
+    kind: Option<&str>,
+    wanted: &str,
+) {
     if table.has(key) && kind.is_some_and(|kind| kind != wanted) {
-        reading.sink.error(table.at_key(key), format!("[trigger] {key} belongs to type = \"{wanted}\""));
+        reading
+            .sink
+            .error(table.at_key(key), format!("[trigger] {key} belongs to type = \"{wanted}\""));
     }
 }
 
@@ -44,10 +52,17 @@ fn msg_types(reading: &Reading<'_>, table: &Table<'_>, kind: Option<&str>) -> Ve
     let types = table.texts("msg_types").unwrap_or_default();
     if types.len() > MAX_MSG_TYPES {
         let what = format!("[trigger] msg_types has {} entries", types.len());
-        reading.sink.error_expected(table.at_key("msg_types"), what, format!("at most {MAX_MSG_TYPES}"));
+        reading.sink.error_expected(
+            table.at_key("msg_types"),
+            what,
+            format!("at most {MAX_MSG_TYPES}"),
+        );
     }
     for empty in types.iter().filter(|one| one.value.trim().is_empty()) {
-        reading.sink.error(empty.at, "[trigger] msg_types holds an empty type: no mail has one (it becomes \"text\")");
+        reading.sink.error(
+            empty.at,
+            "[trigger] msg_types holds an empty type: no mail has one (it becomes \"text\")",
+        );
     }
     types.iter().map(|one| one.value.to_owned()).collect()
 }

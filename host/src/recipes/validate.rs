@@ -12,11 +12,20 @@ use crate::strict_toml::{Problem, Sink};
 pub(super) fn check_mentions(sink: &Sink<'_>, mentions: Vec<Mention>, declared: &[String]) {
     for mention in mentions.into_iter().filter(|mention| !declared.contains(&mention.action)) {
         let Mention { at, action, by, weight } = mention;
-        let meant = nearest(&action, declared.iter().map(String::as_str).chain(action_kinds::words()));
+        let meant =
+            nearest(&action, declared.iter().map(String::as_str).chain(action_kinds::words()));
         let problem = Problem {
-            expected: Some(format!("one of {}, or a table [actions.{action}]", declared.join(", "))),
+            expected: Some(format!(
+                "one of {}, or a table [actions.{action}]",
+                declared.join(", ")
+            )),
             nearest: meant.filter(|meant| *meant != action).map(str::to_owned),
-            ..Problem::at(sink.file(), sink.text(), at, format!("{by} leads to {action:?}, which is not declared"))
+            ..Problem::at(
+                sink.file(),
+                sink.text(),
+                at,
+                format!("{by} leads to {action:?}, which is not declared"),
+            )
         };
         match weight {
             Weight::Error => sink.add(problem),

@@ -31,7 +31,14 @@ pub struct Problem {
 impl Problem {
     /// A problem with the file as a whole.
     pub fn in_file(file: &str, what: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), line: 1, column: 1, what: what.into(), expected: None, nearest: None }
+        Self {
+            file: file.to_owned(),
+            line: 1,
+            column: 1,
+            what: what.into(),
+            expected: None,
+            nearest: None,
+        }
     }
 
     /// A problem at a byte of the text.

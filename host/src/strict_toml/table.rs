@@ -79,7 +79,9 @@ impl<'a> Table<'a> {
     }
 
     pub fn keys(&self) -> impl Iterator<Item = Placed<&'a str>> {
-        self.entries.keys().map(|key| Placed { value: key.get_ref().as_ref(), at: key.span().start })
+        self.entries
+            .keys()
+            .map(|key| Placed { value: key.get_ref().as_ref(), at: key.span().start })
     }
 
     /// The raw value of a key.
@@ -89,7 +91,11 @@ impl<'a> Table<'a> {
 
     /// How a key of this table is called in a message.
     fn path(&self, key: &str) -> String {
-        if self.at == 0 && self.name == "the file" { key.to_owned() } else { format!("{} {key}", self.name) }
+        if self.at == 0 && self.name == "the file" {
+            key.to_owned()
+        } else {
+            format!("{} {key}", self.name)
+        }
     }
 
     /// Reports every key that is not among the known ones. A key with a hint
@@ -106,10 +112,19 @@ impl<'a> Table<'a> {
 
     /// Reports a key that is absent and has to be there.
     pub fn missing(&self, key: &str, example: impl Display) {
-        self.sink.error_expected(self.at, format!("{} lacks {key}", self.name), example.to_string());
+        self.sink.error_expected(
+            self.at,
+            format!("{} lacks {key}", self.name),
+            example.to_string(),
+        );
     }
 
-    fn wrong_type<T>(&self, key: &str, value: &Spanned<DeValue<'_>>, expected: impl Display) -> Option<T> {
+    fn wrong_type<T>(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        expected: impl Display,
+    ) -> Option<T> {
         let what = format!("{} is {}", self.path(key), type_of(value.get_ref()));
         self.sink.error_expected(value.span().start, what, expected.to_string());
         None
@@ -132,13 +147,19 @@ impl<'a> Table<'a> {
     }
 
     /// A whole number inside a range.
-    pub fn integer<N: TryFrom<i64> + Display>(&self, key: &str, range: RangeInclusive<i64>) -> Option<N> {
+    pub fn integer<N: TryFrom<i64> + Display>(
+        &self,
+        key: &str,
+        range: RangeInclusive<i64>,
+    ) -> Option<N> {
         let value = self.value(key)?;
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
         let DeValue::Integer(number) = value.get_ref() else {
             return self.wrong_type(key, value, expected);
         };
-        let found = integer(number).filter(|number| range.contains(number)).and_then(|number| N::try_from(number).ok());
+        let found = integer(number)
+            .filter(|number| range.contains(number))
+            .and_then(|number| N::try_from(number).ok());
         if found.is_none() {
             let what = format!("{} is {number}", self.path(key));
             self.sink.error_expected(value.span().start, what, expected);
@@ -152,7 +173,9 @@ impl<'a> Table<'a> {
         let expected = format!("a number from {} to {}", range.start(), range.end());
         let written = match value.get_ref() {
             DeValue::Float(number) => number.as_str().to_owned(),
-            DeValue::Integer(number) => integer(number).map(|number| number.to_string()).unwrap_or_default(),
+            DeValue::Integer(number) => {
+                integer(number).map(|number| number.to_string()).unwrap_or_default()
+            }
             _ => return self.wrong_type(key, value, expected),
         };
         let found = written.parse::<f64>().ok().filter(|number| range.contains(number));
@@ -196,7 +219,9 @@ impl<'a> Table<'a> {
     pub fn table(&self, key: &str) -> Option<Table<'a>> {
         let (written, value) = self.entries.get_key_value(key)?;
         match value.get_ref() {
-            DeValue::Table(entries) => Some(self.under(entries, self.table_name(key), written.span().start)),
+            DeValue::Table(entries) => {
+                Some(self.under(entries, self.table_name(key), written.span().start))
+            }
             _ => self.wrong_type(key, value, format!("a table, written [{}]", self.dotted(key))),
         }
     }

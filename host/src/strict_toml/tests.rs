@@ -54,11 +54,14 @@ fn lists_of_tables_and_named_tables_are_named_as_written() {
 
 #[test]
 fn numbers_are_checked_for_range_and_kind() {
-    let found = problems("a = 10\nb = 1.5\nc = 99999999999999999999\nd = -1\ne = nan\nf = 2024-01-01\n", |top| {
-        assert_eq!(top.integer::<u32>("a", 0..=9), None);
-        assert_eq!(top.number("b", 0.0..=1.0), None);
-        assert_eq!(top.integer::<u8>("d", -5..=5), None);
-    });
+    let found = problems(
+        "a = 10\nb = 1.5\nc = 99999999999999999999\nd = -1\ne = nan\nf = 2024-01-01\n",
+        |top| {
+            assert_eq!(top.integer::<u32>("a", 0..=9), None);
+            assert_eq!(top.number("b", 0.0..=1.0), None);
+            assert_eq!(top.integer::<u8>("d", -5..=5), None);
+        },
+    );
     assert_eq!(found.len(), 6, "{found:?}");
     assert!(found[0].ends_with("a is 10: expected a whole number from 0 to 9"), "{}", found[0]);
     assert!(found[5].contains("a date is written as a string: \"2024-01-01\""), "{}", found[5]);
@@ -75,9 +78,14 @@ fn all_syntax_errors_are_told_at_once() {
 #[test]
 fn what_is_not_text_or_too_long_is_refused_before_it_is_parsed() {
     let problem = text_of("x.toml", b"a = \"\n\xff\"").unwrap_err();
-    assert_eq!(problem.to_string(), "x.toml:1:6: not valid UTF-8 at byte 6: save the file as UTF-8");
+    assert_eq!(
+        problem.to_string(),
+        "x.toml:1:6: not valid UTF-8 at byte 6: save the file as UTF-8"
+    );
     let long = "#".repeat(MAX_FILE_BYTES + 1);
-    assert!(text_of("x.toml", long.as_bytes()).unwrap_err().to_string().contains("the limit is 65536"));
+    assert!(
+        text_of("x.toml", long.as_bytes()).unwrap_err().to_string().contains("the limit is 65536")
+    );
     assert!(problems(&long, |_| {})[0].contains("the limit is 65536"));
 }
 

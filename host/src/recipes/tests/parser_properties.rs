@@ -45,7 +45,10 @@ fn assert_sound(text: &str) -> Result<(), TestCaseError> {
         for problem in problems {
             prop_assert!(problem.line >= 1 && problem.line <= lines.len(), "{problem} in {text:?}");
             let width = lines[problem.line - 1].chars().count();
-            prop_assert!(problem.column >= 1 && problem.column <= width + 1, "{problem} in {text:?}");
+            prop_assert!(
+                problem.column >= 1 && problem.column <= width + 1,
+                "{problem} in {text:?}"
+            );
             prop_assert!(!problem.to_string().contains('\n'), "{problem:?}");
         }
     }
@@ -100,7 +103,14 @@ proptest! {
 }
 
 /// A recipe of seven keys; the one named by `changed` has `by` more.
-fn recipe(order: &[usize], gap: &str, comment: &str, mode: &str, by: u32, changed: Option<usize>) -> String {
+fn recipe(
+    order: &[usize],
+    gap: &str,
+    comment: &str,
+    mode: &str,
+    by: u32,
+    changed: Option<usize>,
+) -> String {
     let value = |key: usize| 10 + if changed == Some(key) { by } else { 0 };
     let filter = |key: usize| match key {
         0 => format!("cooldown_seconds{gap}={gap}{}", value(0)),
@@ -111,6 +121,10 @@ fn recipe(order: &[usize], gap: &str, comment: &str, mode: &str, by: u32, change
         5 => format!("rate_limit_action = \"{}\"", if changed == Some(5) { "drop" } else { "log" }),
         _ => format!("reject = [{{ field = \"body_text\", pattern = \"p{}\" }}]", value(6)),
     };
-    let lines: Vec<String> = order.iter().map(|key| format!("{}{gap}# {comment}\n", filter(*key))).collect();
-    format!("mode = \"{mode}\"\n[trigger]\ntype = \"on_mail\"\n[filter] # {comment}\n{}", lines.concat())
+    let lines: Vec<String> =
+        order.iter().map(|key| format!("{}{gap}# {comment}\n", filter(*key))).collect();
+    format!(
+        "mode = \"{mode}\"\n[trigger]\ntype = \"on_mail\"\n[filter] # {comment}\n{}",
+        lines.concat()
+    )
 }

@@ -24,7 +24,9 @@ fn granted(name: &str, text: &str) -> GrantFile {
 }
 
 fn recipe(head: &str, action: &str) -> String {
-    format!("mode = \"automated\"\n{head}\n[trigger]\ntype = \"on_tick\"\n[evaluate]\ndefault_action = \"{action}\"\n")
+    format!(
+        "mode = \"automated\"\n{head}\n[trigger]\ntype = \"on_tick\"\n[evaluate]\ndefault_action = \"{action}\"\n"
+    )
 }
 
 fn tick() -> Envelope {
@@ -71,7 +73,9 @@ fn a_broken_file_never_replaces_a_running_revision() {
 #[test]
 fn a_broken_file_without_a_past_is_rejected_and_one_that_is_gone_takes_its_recipe_along() {
     let broken = Registry::apply(&Registry::default(), vec![file("x", "nonsense")]);
-    assert!(matches!(&broken.entry("x").unwrap().state, State::Rejected(problems) if !problems.is_empty()));
+    assert!(
+        matches!(&broken.entry("x").unwrap().state, State::Rejected(problems) if !problems.is_empty())
+    );
     assert!(matching(&broken).is_empty());
     let good = Registry::apply(&broken, vec![file("x", &recipe("", "log"))]);
     assert_eq!(matching(&good), ["x"]);
@@ -101,7 +105,8 @@ fn the_lower_mode_holds_and_grants_hold_at_once() {
 fn an_earlier_revision_is_kept_for_what_matched_it_under_the_present_grant() {
     let old = Registry::apply(&Registry::default(), vec![file("x", &recipe("", "log"))]);
     let old_digest = old.live("x").unwrap().digest;
-    let narrower = LoadedFile { grant: granted("x", "mode = \"manual\""), ..file("x", &recipe("", "drop")) };
+    let narrower =
+        LoadedFile { grant: granted("x", "mode = \"manual\""), ..file("x", &recipe("", "drop")) };
     let new = Registry::apply(&old, vec![narrower]);
     let kept = new.revision("x", &old_digest).unwrap();
     assert_eq!(kept.digest, old_digest);
@@ -111,7 +116,10 @@ fn an_earlier_revision_is_kept_for_what_matched_it_under_the_present_grant() {
     assert!(Registry::apply(&new, vec![revoked]).revision("x", &old_digest).is_none());
     let mut latest = new;
     for round in 0..10 {
-        latest = Registry::apply(&latest, vec![file("x", &recipe(&format!("priority = {round}"), "log"))]);
+        latest = Registry::apply(
+            &latest,
+            vec![file("x", &recipe(&format!("priority = {round}"), "log"))],
+        );
     }
     assert!(latest.revision("x", &old_digest).is_none(), "only the last few are kept");
 }
@@ -127,7 +135,14 @@ fn the_revision_covers_components_but_neither_mode_nor_grant() {
     };
     let plain = recipe("", "log");
     let digest = revision(&plain, 1, Grant::nothing("x"));
-    assert_eq!(digest, revision(&plain.replace("automated", "manual"), 1, grants::parse("x", "imports = [\"model\"]").unwrap()));
+    assert_eq!(
+        digest,
+        revision(
+            &plain.replace("automated", "manual"),
+            1,
+            grants::parse("x", "imports = [\"model\"]").unwrap()
+        )
+    );
     assert_ne!(digest, revision(&plain, 2, Grant::nothing("x")));
     assert_ne!(digest, revision(&recipe("", "drop"), 1, Grant::nothing("x")));
 }

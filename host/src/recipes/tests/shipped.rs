@@ -1,0 +1,58 @@
+//! The recipes that a new home gets: they load without a warning, and their
+//! grants allow what they need and nothing else.
+
+use super::*;
+use crate::grants;
+
+const SHIPPED: [(&str, &str, &str); 2] = [
+    (
+        "mail-triage",
+        include_str!("../../../../recipes-wasm/toml/mail-triage.toml"),
+        include_str!("../../../../recipes-wasm/grants/mail-triage.toml"),
+    ),
+    (
+        "health-check",
+        include_str!("../../../../recipes-wasm/toml/health-check.toml"),
+        include_str!("../../../../recipes-wasm/grants/health-check.toml"),
+    ),
+];
+
+/// The kinds of the shipped prompt, with its own actions.
+fn shipped_kinds() -> BTreeMap<String, String> {
+    let prompt: toml::Table = include_str!("../../../../prompts/triage.toml").parse().unwrap();
+    let text = |kind: &toml::Value, key: &str| kind[key].as_str().unwrap().to_owned();
+    prompt["kinds"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|kind| (text(kind, "name"), text(kind, "action")))
+        .collect()
+}
+
+#[test]
+fn shipped_recipes_load_without_a_warning() {
+    let known =
+        Known { prompts: BTreeMap::from([("triage".to_owned(), shipped_kinds())]), ..known() };
+    for (name, recipe, _) in SHIPPED {
+        let recipe = parse(name, recipe, &known).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        assert!(recipe.warnings.is_empty(), "{name}: {:?}", recipe.warnings);
+    }
+}
+
+#[test]
+fn shipped_grants_allow_what_the_recipes_ask_for_and_nothing_else() {
+    let known =
+        Known { prompts: BTreeMap::from([("triage".to_owned(), shipped_kinds())]), ..known() };
+    for (name, recipe, grant) in SHIPPED {
+        let recipe = parse(name, recipe, &known).unwrap();
+        let grant = grants::parse(name, grant).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        assert_eq!(grant.mode, recipe.mode, "{name}");
+        let asked: BTreeSet<String> = recipe
+            .actions
+            .keys()
+            .filter(|action| !["log", "drop"].contains(&action.as_str()))
+            .cloned()
+            .collect();
+        assert_eq!(grant.operations, asked, "{name}");
+    }
+}
