@@ -35,7 +35,9 @@ pub enum LabelSetError {
     Count(usize),
     #[error("label `{0}` is there twice; give each label its own name and word")]
     Duplicate(String),
-    #[error("label `{0}` is not usable: 1 to 40 characters of a-z, 0-9, space, `_` and `-`, no space at the ends")]
+    #[error(
+        "label `{0}` is not usable: 1 to 40 characters of a-z, 0-9, space, `_` and `-`, no space at the ends"
+    )]
     Name(String),
 }
 
@@ -50,7 +52,8 @@ impl LabelSet {
             if let Some(bad) = [&label.name, &label.word].into_iter().find(|n| !is_label_name(n)) {
                 return Err(LabelSetError::Name(bad.clone()));
             }
-            let is_same = |earlier: &&Label| earlier.name == label.name || earlier.word == label.word;
+            let is_same =
+                |earlier: &&Label| earlier.name == label.name || earlier.word == label.word;
             if labels.iter().take(at).find(is_same).is_some() {
                 return Err(LabelSetError::Duplicate(label.name.clone()));
             }

@@ -16,22 +16,45 @@ pub const MAX_PREFIXES: usize = 12;
 /// A snapshot takes 10 to 40 kB a token; this bounds the lot.
 pub const MAX_BYTES: usize = 256 * 1024 * 1024;
 
+/// Label sets that one prefix remembers; recipes share prompts, so there are few.
+const MAX_BASELINES: usize = 16;
+
 /// One prefix that the model has processed.
 pub struct CachedPrefix {
     /// The prefix itself is its key: whatever prompt, tier or label set led to
     /// these tokens, equal tokens mean equal state.
-    pub tokens: Vec<LlamaToken>,
+    tokens: Vec<LlamaToken>,
+    /// What to copy back.
     pub state: SeqState,
-    /// Each label's mean log-probability over content-free messages, by the
-    /// labels' tokens and the text after the message.
-    pub baselines: Vec<(BaselineKey, Vec<f32>)>,
+    /// Oldest first.
+    baselines: Vec<(BaselineKey, Vec<f32>)>,
 }
 
-/// What a baseline depends on besides the prefix.
+/// What each label's mean log-probability over content-free messages depends
+/// on besides the prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaselineKey {
+    /// The labels' tokens.
     pub labels: Vec<Vec<i32>>,
+    /// What follows the message.
     pub after: Vec<LlamaToken>,
+}
+
+impl CachedPrefix {
+    pub fn new(tokens: Vec<LlamaToken>, state: SeqState) -> Self {
+        Self { tokens, state, baselines: Vec::new() }
+    }
+
+    pub fn baseline(&self, key: &BaselineKey) -> Option<&[f32]> {
+        self.baselines.iter().find(|(known, _)| known == key).map(|(_, b)| b.as_slice())
+    }
+
+    pub fn remember(&mut self, key: BaselineKey, baseline: Vec<f32>) {
+        if self.baselines.len() >= MAX_BASELINES {
+            self.baselines.remove(0);
+        }
+        self.baselines.push((key, baseline));
+    }
 }
 
 /// The prefixes, most recently used last.

@@ -74,8 +74,9 @@ impl PromptLibrary {
     /// # Errors
     /// [`io::Error`] if the folder itself cannot be listed.
     pub fn read_folder(folder: &Path) -> io::Result<(Self, Vec<BadPromptFile>)> {
-        let mut paths: Vec<PathBuf> =
-            std::fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?
+            .map(|entry| entry.map(|e| e.path()))
+            .collect::<Result<_, _>>()?;
         paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
         paths.sort();
         let mut library = Self::default();
@@ -141,7 +142,8 @@ mod tests {
     #[test]
     fn one_broken_file_does_not_take_the_others_along() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("good.toml", "name = \"good\"\ncontent = \"Tier {{filter.tier}}\"");
         write("broken.toml", "name = \"broken\"\ncontent = \"{{envelope.body\"");
         write("other.toml", "name = \"another\"\ncontent = \"x\"");

@@ -29,7 +29,9 @@ impl ModelRouter {
         self.backends.get(name).cloned().ok_or_else(|| {
             let near = nearest(name, self.names());
             let hint = near.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-            ModelError::Unavailable { reason: format!("no model named `{name}` is configured{hint}") }
+            ModelError::Unavailable {
+                reason: format!("no model named `{name}` is configured{hint}"),
+            }
         })
     }
 

@@ -61,8 +61,7 @@ impl Engine<'_> {
         stop: &Stop<'_>,
     ) -> Result<Completion, ModelError> {
         let began = Instant::now();
-        let rendered =
-            request.prompt.render(request.tier, &request.values, &request.text, None);
+        let rendered = request.prompt.render(request.tier, &request.values, &request.text, None);
         let tokens = self.tokens(&RenderedPrompt { cue: String::new(), ..rendered });
         let mut usage = Usage::default();
         self.make_resident(&tokens, &mut usage)?;
@@ -92,8 +91,7 @@ impl Engine<'_> {
     }
 
     fn cached_baseline(&mut self, key: &BaselineKey) -> Option<Vec<f32>> {
-        let entry = self.prefixes.touch(&self.resident)?;
-        entry.baselines.iter().find(|(known, _)| known == key).map(|(_, b)| b.clone())
+        self.prefixes.touch(&self.resident)?.baseline(key).map(<[f32]>::to_vec)
     }
 
     fn make_baseline(
@@ -109,7 +107,7 @@ impl Engine<'_> {
         }
         let baseline = label_scores::baseline(&scores);
         if let Some(entry) = self.prefixes.touch(&self.resident) {
-            entry.baselines.push((key, baseline.clone()));
+            entry.remember(key, baseline.clone());
         }
         Ok(baseline)
     }
@@ -185,12 +183,12 @@ impl Engine<'_> {
     }
 
     pub(super) fn likeliest(&self) -> LlamaToken {
-        let best = self.row().iter().zip(0..).fold((f32::NEG_INFINITY, 0), |best, (logit, token)| {
-            if *logit > best.0 { (*logit, token) } else { best }
-        });
+        let best =
+            self.row().iter().zip(0..).fold((f32::NEG_INFINITY, 0), |best, (logit, token)| {
+                if *logit > best.0 { (*logit, token) } else { best }
+            });
         LlamaToken::new(best.1)
     }
-
 }
 
 /// The answer as callers see it.

@@ -30,7 +30,8 @@ impl ChatFrame {
     /// counts as none.
     pub(super) fn of(model: &LlamaModel) -> Self {
         let applied = model.chat_template(None).ok().and_then(|template| {
-            let turn = |role: &str, text: &str| LlamaChatMessage::new(role.into(), text.into()).ok();
+            let turn =
+                |role: &str, text: &str| LlamaChatMessage::new(role.into(), text.into()).ok();
             let turns = [turn("system", SYSTEM_MARK)?, turn("user", USER_MARK)?];
             model.apply_chat_template(&template, &turns, true).ok()
         });
@@ -91,8 +92,7 @@ impl ChatFrame {
     /// Whether a written answer is over. A base model has no end of turn: it
     /// would go on with an invented message, so its answer is one line.
     pub(super) fn ends_answer(&self, written: &[u8]) -> bool {
-        *self == Self::Completion
-            && written.trim_ascii_start().contains(&b'\n')
+        *self == Self::Completion && written.trim_ascii_start().contains(&b'\n')
     }
 }
 

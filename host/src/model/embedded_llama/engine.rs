@@ -96,7 +96,11 @@ impl<'m> Engine<'m> {
     }
 
     /// Brings the prefix into sequence 0 with nothing else in memory.
-    pub(super) fn make_resident(&mut self, tokens: &Tokens, usage: &mut Usage) -> Result<(), ModelError> {
+    pub(super) fn make_resident(
+        &mut self,
+        tokens: &Tokens,
+        usage: &mut Usage,
+    ) -> Result<(), ModelError> {
         let prefix = &tokens.prefix;
         let needed = prefix.len() + tokens.message.len() + tokens.after.len();
         if needed + MAX_FOREIGN_TOKENS > self.room() {
@@ -127,7 +131,7 @@ impl<'m> Engine<'m> {
             .context
             .state_seq_get(PREFIX, LlamaStateSeqFlags::empty())
             .map_err(|e| failed("saving a prompt's state", &e))?;
-        self.prefixes.insert(CachedPrefix { tokens: prefix.clone(), state, baselines: Vec::new() });
+        self.prefixes.insert(CachedPrefix::new(prefix.clone(), state));
         self.resident.clone_from(prefix);
         Ok(())
     }
@@ -142,8 +146,8 @@ impl<'m> Engine<'m> {
         let tail: Vec<LlamaToken> = tokens.message.iter().chain(&tokens.after).copied().collect();
         self.copy(PREFIX, MESSAGE)?;
         let done = work(self, &tail, tokens.prefix.len());
-        let cleaned = (MESSAGE..FIRST_LABEL + LABEL_SEQUENCES)
-            .try_for_each(|sequence| self.remove(sequence));
+        let cleaned =
+            (MESSAGE..FIRST_LABEL + LABEL_SEQUENCES).try_for_each(|sequence| self.remove(sequence));
         if matches!(done, Err(ModelError::Failed(_))) || cleaned.is_err() {
             self.forget();
         }

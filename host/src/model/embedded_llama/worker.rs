@@ -53,7 +53,11 @@ impl Ticket {
 }
 
 /// Runs until every sender is gone.
-pub(super) fn run(options: &EmbeddedOptions, mut tickets: mpsc::Receiver<Ticket>, state: &Mutex<String>) {
+pub(super) fn run(
+    options: &EmbeddedOptions,
+    mut tickets: mpsc::Receiver<Ticket>,
+    state: &Mutex<String>,
+) {
     let mut failure: Option<LoadFailure> = None;
     while let Some(ticket) = tickets.blocking_recv() {
         let Some(work) = ticket.begin() else { continue };

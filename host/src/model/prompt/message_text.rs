@@ -6,8 +6,22 @@
 
 /// Names that stand for structure in some model's vocabulary.
 const TOKEN_NAMES: [&str; 16] = [
-    "s", "bos", "eos", "unk", "pad", "mask", "sep", "cls", "inst", "sys", "system", "user",
-    "assistant", "model", "think", "image",
+    "s",
+    "bos",
+    "eos",
+    "unk",
+    "pad",
+    "mask",
+    "sep",
+    "cls",
+    "inst",
+    "sys",
+    "system",
+    "user",
+    "assistant",
+    "model",
+    "think",
+    "image",
 ];
 
 /// The longest thing between brackets that is taken for a token's name.

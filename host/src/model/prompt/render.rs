@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Prompt;
 use super::message_text::one_line;
 use super::template::Piece;
-use super::Prompt;
 use crate::envelope::sender::Tier;
 use crate::model::label_set::LabelSet;
 

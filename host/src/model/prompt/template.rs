@@ -133,7 +133,8 @@ impl Template {
     }
 
     fn texts(&self) -> impl Iterator<Item = &str> {
-        self.all().filter_map(|p| if let Piece::Text(text) = p { Some(text.as_str()) } else { None })
+        self.all()
+            .filter_map(|p| if let Piece::Text(text) = p { Some(text.as_str()) } else { None })
     }
 }
 

@@ -80,7 +80,10 @@ fn a_prompt_without_the_tier_is_read_but_not_activated() {
 fn mistakes_name_the_line_and_the_nearest_word() {
     let error = |content: &str| Prompt::from_text("p", content).unwrap_err().to_string();
     let unknown = error("Tier {{filter.tier}}\nNow: {{envelop.body_text}}");
-    assert!(unknown.contains("line 2") && unknown.contains("`{{envelope.body_text}}`"), "{unknown}");
+    assert!(
+        unknown.contains("line 2") && unknown.contains("`{{envelope.body_text}}`"),
+        "{unknown}"
+    );
     assert!(error("{{tier}}").contains("did you mean `{{filter.tier}}`?"));
     assert!(error("{{filter.teir}}").contains("did you mean `{{filter.tier}}`?"));
     assert!(error("a\n\n{{envelope.body_text").contains("line 3"));
