@@ -19,7 +19,7 @@ use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::capabilities::model_questions::ModelQuestions;
 use crate::clock::Clock;
 use crate::config::{Config, Source};
-use crate::engine::{Engine, EngineRules, Observer};
+use crate::engine::{Engine, EngineRules, Observer, Pace};
 use crate::envelope::json::Draft;
 use crate::envelope::Field;
 use crate::home::Home;
@@ -122,15 +122,20 @@ impl App {
     /// When the configuration is broken, another service uses the home, or the
     /// database or the sandbox cannot be opened. A broken recipe is no error:
     /// it is listed as rejected.
-    pub async fn open(home: Home, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        Self::open_observed(home, clock, Box::new(|_| ())).await
+    pub async fn open(home: Home, clock: Arc<dyn Clock>, pace: Pace) -> anyhow::Result<Self> {
+        Self::open_observed(home, clock, pace, Box::new(|_| ())).await
     }
 
     /// As [`App::open`]; `observer` sees each commit when it is durable.
     ///
     /// # Errors
     /// As [`App::open`].
-    pub async fn open_observed(home: Home, clock: Arc<dyn Clock>, observer: Observer) -> anyhow::Result<Self> {
+    pub async fn open_observed(
+        home: Home,
+        clock: Arc<dyn Clock>,
+        pace: Pace,
+        observer: Observer,
+    ) -> anyhow::Result<Self> {
         let config = Config::load(&home.config_file())?;
         let store = Arc::new(Store::open(&home.state(), clock.now())?);
         let reader = Arc::new(Reader::open(&home.state())?);
@@ -153,6 +158,7 @@ impl App {
             ports,
             Arc::clone(&clock),
             config.max_pending_per_lane,
+            pace,
             Box::new(move |commit| {
                 for_log.decision(commit);
                 observer(commit);

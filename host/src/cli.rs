@@ -81,7 +81,7 @@ fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> 
     let home = arguments.home_path();
     match arguments.command {
         Command::Init(args) => init::run(&home, &args, printer),
-        Command::Serve(args) => block_on(serve::run(&home, &args, printer)),
+        Command::Serve => block_on(serve::run(&home, printer)),
         Command::Ingest(args) => block_on(ingest::run(&home, &args, printer)),
         Command::Dryrun(args) => block_on(dryrun::run(&home, &args, printer)),
         Command::Explain(args) => explain::run(&home, &args, printer),

@@ -21,6 +21,7 @@ use crate::journal::{Commit, CommitOutcome};
 use crate::pipeline::guard::{self, GuardRules};
 use crate::pipeline::ports::{FactError, Ports};
 use crate::pipeline::{self, RunInput};
+use crate::recipes::EvaluatorKind;
 use crate::recipes::registry::{Registry, Revision};
 use crate::stage::StageLimits;
 use crate::store::{Accepted, Incoming, PendingEvent, Store, StoreError};
@@ -40,6 +41,20 @@ const RESUME_PAGE: u32 = 500;
 
 /// Names of what was done that answer the sender (see `pipeline::answers_sender`).
 const ANSWERS: [&str; 2] = ["summon", "reply"];
+
+/// How a run waits for the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Somebody waits for each event: a model that is busy for too long is
+    /// passed over, and the recipe's fallback decides.
+    Live,
+    /// A file is worked off: runs queue up before they ask the model, so that
+    /// no event is decided by fallback only because there are many.
+    Batch,
+}
+
+/// Runs of a batch that may stand before the model: enough to keep it busy.
+const BATCH_MODEL_TURNS: usize = 4;
 
 /// Told of each commit when it is durable.
 pub type Observer = Box<dyn Fn(&Commit) + Send + Sync>;
@@ -96,6 +111,8 @@ struct Shared {
     /// Rung when a lane became free: the engine may be idle now.
     idle: Notify,
     slots: Arc<Semaphore>,
+    /// Places before the model for a batch that nobody waits for; see [`Pace`].
+    model_turns: Option<Semaphore>,
     /// Called after each commit: log lines, the performer.
     committed: Observer,
 }
@@ -108,6 +125,7 @@ impl Engine {
         ports: Ports,
         clock: Arc<dyn Clock>,
         max_per_lane: usize,
+        pace: Pace,
         committed: Observer,
     ) -> Self {
         let shared = Shared {
@@ -120,6 +138,7 @@ impl Engine {
             work: Notify::new(),
             idle: Notify::new(),
             slots: Arc::new(Semaphore::new(MAX_RUNNING)),
+            model_turns: (pace == Pace::Batch).then(|| Semaphore::new(BATCH_MODEL_TURNS)),
             committed,
         };
         Self { shared: Arc::new(shared) }
@@ -327,6 +346,10 @@ impl Shared {
         is_last: bool,
         answered: &mut bool,
     ) -> bool {
+        let _turn = match &self.model_turns {
+            Some(turns) if asks_model(revision) => turns.acquire().await.ok(),
+            _ => None,
+        };
         for _ in 0..MAX_STALE {
             let now = self.clock.now();
             let input = RunInput {
@@ -350,8 +373,9 @@ impl Shared {
             commit.closes_envelope = is_last || stops;
             match self.store.commit(commit.clone()).await {
                 Ok(CommitOutcome::Stale) => {}
-                Ok(CommitOutcome::Committed(_)) => {
+                Ok(CommitOutcome::Committed { action_name, .. }) => {
                     *answered |= answers(&commit);
+                    commit.row.action_name = action_name;
                     (self.committed)(&commit);
                     return stops;
                 }
@@ -386,6 +410,10 @@ impl Shared {
             }
         }
     }
+}
+
+fn asks_model(revision: &Revision) -> bool {
+    revision.recipe.evaluators.iter().any(|evaluator| matches!(evaluator.kind, EvaluatorKind::Llm(_)))
 }
 
 /// Whether a commit has woken the agent or replied.

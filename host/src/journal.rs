@@ -220,7 +220,12 @@ pub enum Assumption {
 /// What became of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommitOutcome {
-    Committed(crate::ids::JournalId),
+    Committed {
+        id: crate::ids::JournalId,
+        /// The row's `action_name` as it was written: a compile that flushed
+        /// its buffer is a `compile+summon`.
+        action_name: String,
+    },
     /// An assumption no longer holds; nothing was written. Decide again.
     Stale,
     /// This (envelope, recipe) has its row already.

@@ -48,7 +48,7 @@ pub(super) enum Command {
     /// Make a home with the shipped recipes, prompts and grants.
     Init(InitArgs),
     /// Run the doorkeeper: sockets, engine, outbox.
-    Serve(ServeArgs),
+    Serve,
     /// Take in a file of envelopes (JSON Lines), through the same path as live events.
     Ingest(IngestArgs),
     /// Run a recipe without acting and show the whole trace.
@@ -77,13 +77,6 @@ pub(super) enum Command {
 pub(super) struct InitArgs {
     /// The folder to make; the same as --home.
     pub(super) dir: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ServeArgs {
-    /// End after everything that waits is decided (for tests and scripts).
-    #[arg(long, hide = true)]
-    pub(super) until_idle: bool,
 }
 
 #[derive(Debug, Args)]

@@ -148,9 +148,6 @@ async fn recipes(home: &Home, config: &Config, findings: &mut Findings) {
 }
 
 fn database(home: &Home, findings: &mut Findings) {
-    if !home.database().exists() {
-        return findings.add(Level::Good, "database", "not there yet, made with the first event");
-    }
     match Reader::open(&home.state()).and_then(|reader| reader.last_journal_id()) {
         Ok(rows) => findings.add(Level::Good, "database", format!("{rows} journal rows; `thrall journal verify` checks them")),
         Err(error) => findings.add(Level::Bad, "database", error.to_string()),

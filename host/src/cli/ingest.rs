@@ -17,7 +17,7 @@ use super::Outcome;
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::Source;
-use crate::engine::SubmitError;
+use crate::engine::{Pace, SubmitError};
 use crate::home::Home;
 use crate::server::EventAnswer;
 use lines::{Line, Lines};
@@ -43,7 +43,7 @@ pub(super) async fn run(home: &Path, args: &IngestArgs, printer: &Printer) -> an
 }
 
 async fn in_process(home: Home, lines: &mut Lines, with_table: bool) -> anyhow::Result<Summary> {
-    let app = App::open(home, Arc::new(SystemClock)).await?;
+    let app = App::open(home, Arc::new(SystemClock), Pace::Batch).await?;
     let running = app.start();
     let source = Source { name: "ingest".to_owned(), triggers: Vec::new(), may_assert_sender: true };
     let first_row = app.store.reader().last_journal_id()?;

@@ -11,8 +11,10 @@ use anyhow::Context;
 use super::Outcome;
 use super::args::InitArgs;
 use super::printer::Printer;
+use crate::clock::{Clock, SystemClock};
 use crate::home::{FOLDERS, Home};
 use crate::shipped;
+use crate::store::Store;
 
 pub(super) fn run(home: &Path, args: &InitArgs, printer: &Printer) -> anyhow::Result<Outcome> {
     let home = Home::new(args.dir.as_deref().unwrap_or(home));
@@ -27,6 +29,9 @@ pub(super) fn run(home: &Path, args: &InitArgs, printer: &Printer) -> anyhow::Re
             written += 1;
             printer.talk(&format!("wrote {}", path.display()));
         }
+    }
+    if !home.database().exists() {
+        Store::open(&home.state(), SystemClock.now())?;
     }
     printer.talk(&format!("{} is a thrall home ({written} files written).", home.root().display()));
     printer.talk(&format!(

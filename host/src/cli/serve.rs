@@ -12,11 +12,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Outcome;
-use super::args::ServeArgs;
 use super::printer::Printer;
 use crate::app::App;
 use crate::app::reload::Watcher;
 use crate::clock::SystemClock;
+use crate::engine::Pace;
 use crate::home::Home;
 use crate::server::{self, Role, ServerState};
 
@@ -25,8 +25,8 @@ const WATCH_EVERY: Duration = Duration::from_millis(250);
 /// How long open requests are given when the service ends.
 const GRACE: Duration = Duration::from_secs(5);
 
-pub(super) async fn run(home: &Path, _args: &ServeArgs, printer: &Printer) -> anyhow::Result<Outcome> {
-    let app = Arc::new(App::open(Home::existing(home)?, Arc::new(SystemClock)).await?);
+pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcome> {
+    let app = Arc::new(App::open(Home::existing(home)?, Arc::new(SystemClock), Pace::Live).await?);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;

@@ -126,7 +126,8 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
             return Ok(CommitOutcome::Stale);
         }
     }
-    let id = append_decision(session, run, &envelope)?;
+    let action_name = action_name(session, run)?;
+    let id = append_decision(session, run, &action_name, &envelope)?;
     insert_story(session, id, run)?;
     effects::apply(session, id, row, &run.effects)?;
     if let Some((key, at)) = &run.cooldown {
@@ -148,7 +149,7 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
             .and_then(|mut statement| statement.execute([row.envelope_seq]))
             .doing("mark an event as done")?;
     }
-    Ok(CommitOutcome::Committed(id))
+    Ok(CommitOutcome::Committed { id, action_name })
 }
 
 struct EnvelopeState {
@@ -213,9 +214,18 @@ fn holds(session: &Session, assumption: &Assumption) -> Result<bool, StoreError>
     }
 }
 
+/// What scripts read: a compile that makes its buffer flush wakes the agent as
+/// well, and says so.
+fn action_name(session: &Session, run: &Prepared) -> Result<String, StoreError> {
+    let name = &run.row.action_name;
+    let summons = name == "compile" && effects::will_flush(session, &run.effects)?;
+    Ok(if summons { format!("{name}+summon") } else { name.clone() })
+}
+
 fn append_decision(
     session: &mut Session,
     run: &Prepared,
+    action_name: &str,
     envelope: &EnvelopeState,
 ) -> Result<JournalId, StoreError> {
     let row = &run.row;
@@ -234,7 +244,7 @@ fn append_decision(
         text(row.mode.as_str()),
         text(row.eval_type.as_str()),
         text(&row.action),
-        text(&row.action_name),
+        text(action_name),
         text(&row.reason),
         confidence(row.confidence),
         optional_text(row.prompt_hash.as_deref()),

@@ -153,6 +153,20 @@ fn expiry(now: TimestampMs, expires_in_s: Option<u64>) -> Option<i64> {
     expires_in_s.map(|seconds| now.plus(std::time::Duration::from_secs(seconds)).as_i64())
 }
 
+/// Whether one of the effects will make its buffer flush at once.
+pub(super) fn will_flush(session: &Session, effects: &[Effect]) -> Result<bool, StoreError> {
+    for effect in effects {
+        let Effect::Collect(collected) = effect else { continue };
+        let threshold = collected.summon_threshold;
+        let gathered = if threshold > 0 { flush::gathered(session, &collected.buffer, threshold)? } else { 0 };
+        let keyword = collected.keyword.as_deref();
+        if flush_policy::after_compile(keyword, threshold, gathered.saturating_add(1)).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Carries effects out inside the caller's transaction.
 pub(super) fn apply(
     session: &mut Session,

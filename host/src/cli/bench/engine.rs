@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::cli::printer::Printer;
 use crate::clock::{SystemClock, TimestampMs};
 use crate::config::Source;
+use crate::engine::Pace;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, Field};
@@ -164,7 +165,7 @@ fn draft(number: u32) -> Draft {
 /// Events per second, from the first submission to the last durable decision.
 async fn throughput(events: u32) -> anyhow::Result<f64> {
     let bench = BenchHome::new()?;
-    let app = App::open(bench.home.clone(), Arc::new(SystemClock)).await?;
+    let app = App::open(bench.home.clone(), Arc::new(SystemClock), Pace::Live).await?;
     ensure!(app.health().recipes_live == 1, "the recipe of the measurement does not load: {:?}", app.health().problems);
     let running = app.start();
     let source = source();
@@ -191,7 +192,7 @@ async fn latencies(events: u32, rate: f64) -> anyhow::Result<Vec<f64>> {
         // The receiver lives until the measurement is over.
         let _ = sender.send((commit.row.envelope_seq, Instant::now()));
     });
-    let app = App::open_observed(bench.home.clone(), Arc::new(SystemClock), observer).await?;
+    let app = App::open_observed(bench.home.clone(), Arc::new(SystemClock), Pace::Live, observer).await?;
     let running = app.start();
     let source = source();
     let started = Instant::now();

@@ -77,7 +77,7 @@ impl Summary {
         let mut after = first_row;
         loop {
             let page = reader.tail(after, PAGE)?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { break };
             after = last.id;
             for record in page {
                 let JournalEntry::Decision { envelope_id, row } = record.entry else { continue };
@@ -88,6 +88,9 @@ impl Summary {
                 }
             }
         }
+        // As they came in, not as they were decided: lanes overtake each other.
+        self.decisions.sort_by_key(|decision| decision.row.envelope_seq);
+        Ok(())
     }
 
     pub(super) fn print(&self, printer: &Printer) -> anyhow::Result<()> {

@@ -85,7 +85,7 @@ fn a_stale_run_writes_nothing() {
     }
     assert_eq!(test.count("journal"), 1);
     // A run at the edge of the window has left it.
-    assert!(matches!(with(rate(1, NOW)), CommitOutcome::Committed(_)));
+    assert!(matches!(with(rate(1, NOW)), CommitOutcome::Committed { .. }));
 }
 
 #[test]

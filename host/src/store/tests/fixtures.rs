@@ -64,7 +64,7 @@ impl TestStore {
 
     pub(crate) fn commit(&self, run: Commit) -> JournalId {
         match self.store.commit_blocking(run).unwrap() {
-            CommitOutcome::Committed(id) => id,
+            CommitOutcome::Committed { id, .. } => id,
             other => panic!("{other:?}"),
         }
     }

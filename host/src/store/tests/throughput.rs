@@ -69,7 +69,7 @@ async fn pair(store: &Store, n: usize) {
     }];
     run.row.at = NOW.plus(Duration::from_secs(n as u64));
     run.row.session_id = format!("session-{}", n % SENDERS);
-    assert!(matches!(store.commit(run).await.unwrap(), CommitOutcome::Committed(_)));
+    assert!(matches!(store.commit(run).await.unwrap(), CommitOutcome::Committed { .. }));
 }
 
 /// CPU time of this process so far.
