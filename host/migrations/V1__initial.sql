@@ -24,10 +24,12 @@ CREATE INDEX envelopes_pending ON envelopes (seq) WHERE state = 'pending';
 CREATE INDEX envelopes_own_id ON envelopes (id) WHERE id_given = 0;
 
 -- The fields of an event as a JSON object, apart from the envelope so that
--- they can expire: the journal's chain covers only their digest.
+-- they can expire: the journal's chain covers only their digest. Found by the
+-- event's number and not by digest: rows are added at the end of the table
+-- instead of at a random place of an index, and expire each by itself.
 CREATE TABLE payloads (
-    digest BLOB PRIMARY KEY,
-    body   TEXT NOT NULL
+    seq  INTEGER PRIMARY KEY,
+    body TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE dedupe (
@@ -79,10 +81,10 @@ CREATE TRIGGER journal_is_never_shortened BEFORE DELETE ON journal
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 
 CREATE UNIQUE INDEX journal_once ON journal (envelope_seq, recipe) WHERE kind = 'decision';
-CREATE INDEX journal_rate ON journal (recipe, sender_key, at) WHERE counted = 1;
-CREATE INDEX journal_sender ON journal (sender_key, at) WHERE kind = 'decision';
-CREATE INDEX journal_session ON journal (session_id, at)
-    WHERE kind = 'decision' AND session_id <> '';
+-- Both the rate of a sender and what recipes ask about it: insertions into it
+-- go to as many places as there are senders, so there is only one such index.
+CREATE INDEX journal_sender ON journal (sender_key, recipe, counted, at)
+    WHERE kind = 'decision';
 CREATE INDEX journal_recipe ON journal (recipe, at) WHERE kind = 'decision';
 -- In seconds, because the old `timestamp` column is: one index serves both.
 CREATE INDEX journal_time ON journal (at / 1000.0) WHERE kind = 'decision';
@@ -253,7 +255,7 @@ SELECT j.id                                       AS id,
        NULL                                       AS correction,
        substr(j.from_node, 1, 16)                 AS from_node
 FROM journal j
-LEFT JOIN payloads p ON p.digest = j.payload_digest
+LEFT JOIN payloads p ON p.seq = j.envelope_seq
 LEFT JOIN traces t ON t.journal_id = j.id
 WHERE j.kind = 'decision';
 

@@ -210,14 +210,9 @@ fn insert(
     row: &EnvelopeRow,
     conflict: bool,
 ) -> Result<EnvelopeSeq, StoreError> {
-    session
-        .connection
-        .prepare_cached("INSERT OR IGNORE INTO payloads (digest, body) VALUES (?1, ?2)")
-        .and_then(|mut statement| statement.execute(params![row.payload_digest.0, row.payload]))
-        .doing("store an event's fields")?;
     let envelope = &row.envelope;
     let id_given = row.dedupe.as_ref().is_some_and(|key| key.id == envelope.id);
-    session
+    let seq = session
         .connection
         .prepare_cached(
             "INSERT INTO envelopes (id, trigger, source, parent, depth, received_at,
@@ -239,5 +234,11 @@ fn insert(
                 id_given,
             ])
         })
-        .doing("store an event")
+        .doing("store an event")?;
+    session
+        .connection
+        .prepare_cached("INSERT INTO payloads (seq, body) VALUES (?1, ?2)")
+        .and_then(|mut statement| statement.execute(params![seq, row.payload]))
+        .doing("store an event's fields")?;
+    Ok(seq)
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Doing, StoreError};
@@ -40,9 +41,9 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).doing("open the file")?;
+    prepare_once(&connection)?;
     apply(&connection, &PRAGMAS)?;
     apply(&connection, &WRITER_PRAGMAS)?;
-    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
 }
 
@@ -50,10 +51,21 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).doing("open the file for reading")?;
+    prepare_once(&connection)?;
     apply(&connection, &PRAGMAS)?;
     apply(&connection, &READER_PRAGMAS)?;
-    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
+}
+
+/// Keeps statements prepared. Without the planner's stability guarantee SQLite
+/// plans a range query anew for each value that is bound to it, which costs
+/// more than the query.
+fn prepare_once(connection: &Connection) -> Result<(), StoreError> {
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .doing("apply a setting")
+        .map(drop)
 }
 
 fn apply(connection: &Connection, pragmas: &[(&str, &str, &str)]) -> Result<(), StoreError> {

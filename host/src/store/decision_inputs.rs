@@ -136,7 +136,8 @@ impl Reader {
 
 const COOLDOWN: &str = "SELECT last FROM cooldowns WHERE recipe = ?1 AND key = ?2";
 const RATE: &str = "SELECT count(*) FROM (SELECT 1 FROM journal
-    WHERE recipe = ?1 AND sender_key = ?2 AND counted = 1 AND at > ?3 LIMIT ?4)";
+    WHERE kind = 'decision' AND recipe = ?1 AND sender_key = ?2 AND counted = 1 AND at > ?3
+    LIMIT ?4)";
 const CACHED: &str = "SELECT value FROM verdict_cache WHERE key = ?1 AND expires_at > ?2";
 const CONTEXT: &str = "SELECT key, value FROM context
     WHERE session_id = ?1 AND namespace = ?2 AND (expires_at IS NULL OR expires_at > ?3)

@@ -189,7 +189,7 @@ pub(super) fn stored_envelope(
         .prepare_cached(
             "SELECT e.id, e.trigger, e.source, e.parent, e.depth, e.received_at, e.state,
                  e.id_conflict, e.matched, p.body
-             FROM envelopes e LEFT JOIN payloads p ON p.digest = e.payload_digest
+             FROM envelopes e LEFT JOIN payloads p ON p.seq = e.seq
              WHERE e.seq = ?1",
         )
         .and_then(|mut statement| {

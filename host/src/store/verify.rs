@@ -80,7 +80,7 @@ fn walk(
     let sql = format!(
         "SELECT j.id, j.kind, j.hash, t.body, p.body, {} FROM journal j
          LEFT JOIN traces t ON t.journal_id = j.id
-         LEFT JOIN payloads p ON p.digest = j.payload_digest
+         LEFT JOIN payloads p ON p.seq = j.envelope_seq
          ORDER BY j.id",
         COLUMNS.map(|name| format!("j.{name}")).join(", ")
     );

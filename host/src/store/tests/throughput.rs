@@ -15,6 +15,9 @@ const SENDERS: usize = 1000;
 fn accept_and_commit() {
     let rows: usize = std::env::var("ROWS").map_or(20_000, |text| text.parse().unwrap());
     let test = TestStore::new();
+    if let Ok(sql) = std::env::var("BENCH_SQL") {
+        test.shell().execute_batch(&sql).unwrap();
+    }
     let store = Arc::new(test.store);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -61,13 +64,13 @@ async fn pair(store: &Store, n: usize) {
     let accepted = store.accept(vec![mail(&id[..32], &from, &body)]).await.unwrap();
     let [Accepted::New { seq, .. }] = accepted[..] else { panic!("{accepted:?}") };
     let mut run = run_on(seq, &from, "drop", vec![]);
+    run.row.at = NOW.plus(Duration::from_secs(n as u64));
     run.assumptions = vec![Assumption::RateBelow {
         recipe: RECIPE.into(),
         sender_key: run.row.sender_key.clone(),
-        since: NOW.minus(Duration::from_secs(60)),
-        below: 5,
+        since: run.row.at.minus(Duration::from_secs(60)),
+        below: 1000,
     }];
-    run.row.at = NOW.plus(Duration::from_secs(n as u64));
     run.row.session_id = format!("session-{}", n % SENDERS);
     assert!(matches!(store.commit(run).await.unwrap(), CommitOutcome::Committed { .. }));
 }
