@@ -123,7 +123,7 @@ CREATE TABLE buffers (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     buffer       TEXT    NOT NULL,
     flush_id     INTEGER REFERENCES flushes (id),
-    journal_id   INTEGER NOT NULL REFERENCES journal (id),
+    journal_id   INTEGER NOT NULL REFERENCES journal (id) DEFERRABLE INITIALLY DEFERRED,
     envelope_seq INTEGER NOT NULL,
     recipe       TEXT    NOT NULL,
     at           INTEGER NOT NULL,
@@ -144,7 +144,7 @@ CREATE INDEX buffers_flush ON buffers (flush_id) WHERE flush_id IS NOT NULL;
 -- Operations that are performed outside the transaction of their decision.
 CREATE TABLE outbox (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
-    journal_id   INTEGER REFERENCES journal (id),
+    journal_id   INTEGER REFERENCES journal (id) DEFERRABLE INITIALLY DEFERRED,
     envelope_seq INTEGER,
     recipe       TEXT    NOT NULL,
     ordinal      INTEGER NOT NULL,

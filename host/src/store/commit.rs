@@ -19,7 +19,8 @@ impl Store {
     ///
     /// Operations have an effect only if the mode acts, the trace says that
     /// the action was executed, and the operation was not denied; all of them
-    /// stand in the journal.
+    /// stand in the journal. A compile that flushes its buffer is journaled as
+    /// `compile+summon`.
     ///
     /// # Errors
     /// The database cannot be written, or the envelope was never accepted;
@@ -126,10 +127,12 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
             return Ok(CommitOutcome::Stale);
         }
     }
-    let action_name = action_name(session, run)?;
+    // Effects first: only they know whether a buffer is flushed, which the
+    // row's action name tells.
+    let has_flushed = effects::apply(session, session.next_id(), row, &run.effects)?;
+    let action_name = action_name(row, has_flushed);
     let id = append_decision(session, run, &action_name, &envelope)?;
     insert_story(session, id, run)?;
-    effects::apply(session, id, row, &run.effects)?;
     if let Some((key, at)) = &run.cooldown {
         session
             .connection
@@ -214,12 +217,11 @@ fn holds(session: &Session, assumption: &Assumption) -> Result<bool, StoreError>
     }
 }
 
-/// What scripts read: a compile that makes its buffer flush wakes the agent as
+/// What scripts read: a compile that made its buffer flush woke the agent as
 /// well, and says so.
-fn action_name(session: &Session, run: &Prepared) -> Result<String, StoreError> {
-    let name = &run.row.action_name;
-    let summons = name == "compile" && effects::will_flush(session, &run.effects)?;
-    Ok(if summons { format!("{name}+summon") } else { name.clone() })
+fn action_name(row: &DecisionRow, has_flushed: bool) -> String {
+    let name = &row.action_name;
+    if has_flushed && name == "compile" { format!("{name}+summon") } else { name.clone() }
 }
 
 fn append_decision(

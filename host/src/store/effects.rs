@@ -153,36 +153,26 @@ fn expiry(now: TimestampMs, expires_in_s: Option<u64>) -> Option<i64> {
     expires_in_s.map(|seconds| now.plus(std::time::Duration::from_secs(seconds)).as_i64())
 }
 
-/// Whether one of the effects will make its buffer flush at once.
-pub(super) fn will_flush(session: &Session, effects: &[Effect]) -> Result<bool, StoreError> {
-    for effect in effects {
-        let Effect::Collect(collected) = effect else { continue };
-        let threshold = collected.summon_threshold;
-        let gathered = if threshold > 0 { flush::gathered(session, &collected.buffer, threshold)? } else { 0 };
-        let keyword = collected.keyword.as_deref();
-        if flush_policy::after_compile(keyword, threshold, gathered.saturating_add(1)).is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Carries effects out inside the caller's transaction.
+/// Carries effects out inside the caller's transaction, which appends the row
+/// `journal_id` afterwards. Returns whether a buffer was flushed.
 pub(super) fn apply(
     session: &mut Session,
     journal_id: JournalId,
     row: &DecisionRow,
     effects: &[Effect],
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let origin = Origin {
         journal_id: Some(journal_id),
         envelope_seq: Some(row.envelope_seq),
         recipe: row.recipe.clone(),
         at: row.at,
     };
+    let mut has_flushed = false;
     for effect in effects {
         match effect {
-            Effect::Collect(collected) => collect(session, journal_id, row, collected, &origin)?,
+            Effect::Collect(collected) => {
+                has_flushed |= collect(session, journal_id, row, collected, &origin)?;
+            }
             Effect::SetContext(memory) => set_context(session, row, memory)?,
             Effect::SetFlag(memory) => set_flag(session, row, memory)?,
             Effect::Enqueue(new) => {
@@ -190,7 +180,7 @@ pub(super) fn apply(
             }
         }
     }
-    Ok(())
+    Ok(has_flushed)
 }
 
 fn collect(
@@ -199,7 +189,7 @@ fn collect(
     row: &DecisionRow,
     collected: &Collected,
     origin: &Origin,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     session
         .connection
         .prepare_cached(
@@ -231,8 +221,11 @@ fn collect(
     let gathered =
         if threshold > 0 { flush::gathered(session, &collected.buffer, threshold)? } else { 0 };
     match flush_policy::after_compile(collected.keyword.as_deref(), threshold, gathered) {
-        Some(cause) => flush::flush(session, &collected.buffer, &cause, origin).map(drop),
-        None => Ok(()),
+        Some(cause) => {
+            let flushes = flush::flush(session, &collected.buffer, &cause, origin)?;
+            Ok(!flushes.is_empty())
+        }
+        None => Ok(false),
     }
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use serde::Serialize;
 
 use super::error::{Doing, StoreError};
-use super::journal_list::{self, JournalEntry, JournalRecord, RECORD};
+use super::journal_list::{self, JournalRecord, RECORD};
 use super::outbox_rows::{self, OutboxRow};
 use super::reader::Reader;
 use crate::clock::TimestampMs;
@@ -169,7 +169,6 @@ fn story(connection: &Connection, stored: StoredEnvelope) -> Result<EventStory, 
     };
     let mut runs = Vec::new();
     for record in records("envelope_seq = ?1 AND kind = 'decision'")? {
-        debug_assert!(matches!(record.entry, JournalEntry::Decision { .. }));
         let trace = journal_list::trace(connection, record.id)?;
         runs.push((record, trace));
     }

@@ -52,7 +52,7 @@ pub(super) fn append(
     kind: &'static str,
     values: &Values<'_>,
 ) -> Result<JournalId, StoreError> {
-    let id = session.head.id + 1;
+    let id = session.next_id();
     let hash = row_hash(&session.head.hash, id, kind, &canonical(values));
     {
         let mut statement =

@@ -26,6 +26,11 @@ impl Session {
         Ok(Self { connection, head, outbox_grew: false })
     }
 
+    /// The id that the next journal row will have.
+    pub(super) fn next_id(&self) -> JournalId {
+        self.head.id + 1
+    }
+
     /// Runs `work` in one transaction that is durable when this returns. An
     /// error leaves nothing behind, neither in the file nor in memory.
     pub(super) fn transaction<T>(

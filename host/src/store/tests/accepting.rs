@@ -85,7 +85,9 @@ fn what_matches_nothing_is_done_and_what_matches_waits() {
     assert_eq!(pending[0].stored.envelope, two.envelope);
     assert_eq!(pending[0].missing, two.matched);
 
-    test.commit(run_on(2, &node('a'), "drop", vec![]));
+    let mut first = run_on(2, &node('a'), "drop", vec![]);
+    first.closes_envelope = false;
+    test.commit(first);
     let pending = test.store.reader().pending(0, 10).unwrap();
     assert_eq!(pending[0].missing, [("other".to_owned(), revision())]);
     assert_eq!(pending[0].decided, [(RECIPE.to_owned(), "drop".to_owned())]);

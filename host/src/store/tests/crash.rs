@@ -57,10 +57,12 @@ fn event(n: usize) -> crate::store::Incoming {
 
 fn decide_pending(store: &Store, say: &mut impl FnMut()) {
     for pending in store.reader().pending(0, u32::MAX).unwrap() {
-        for (recipe, _) in pending.missing {
+        let last = pending.missing.len() - 1;
+        for (nth, (recipe, _)) in pending.missing.into_iter().enumerate() {
             let operations = vec![compile(&recipe, 7, &[])];
             let mut run = run_on(pending.stored.seq, &node('a'), "compile", operations);
             run.row.recipe = recipe;
+            run.closes_envelope = nth == last;
             pending.stored.envelope.text("body_text").clone_into(&mut run.delivery.body_text);
             store.commit_blocking(run).unwrap();
             say();

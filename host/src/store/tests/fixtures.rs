@@ -177,7 +177,15 @@ pub(crate) fn run_on(
         msg_type: "text".to_owned(),
         task: Some("Answer the question.".to_owned()),
     };
-    Commit { row, trace, delivery, cooldown: None, cache: None, assumptions: Vec::new() }
+    Commit {
+        row,
+        trace,
+        delivery,
+        cooldown: None,
+        cache: None,
+        assumptions: Vec::new(),
+        closes_envelope: true,
+    }
 }
 
 fn allowed(operation: Operation) -> PlannedOperation {

@@ -4,7 +4,9 @@ use std::time::Duration;
 use super::fixtures::*;
 use crate::buffers::FlushHead;
 use crate::operation::Operation;
-use crate::store::{BRIEFING, Finish, Outcome, OutboxRow, OutboxState, StoreError, WAKE};
+use crate::store::{
+    BRIEFING, Finish, JournalEntry, Outcome, OutboxRow, OutboxState, StoreError, WAKE,
+};
 
 fn pending(test: &TestStore) -> Vec<OutboxRow> {
     test.store.reader().next_pending(NOW, 100).unwrap()
@@ -66,6 +68,19 @@ fn a_threshold_flushes_into_a_briefing_and_then_a_wake() {
     assert!(body["briefing"]["message"].is_string());
     let (head, items) = test.store.reader().flush(rows[0].flush_id.unwrap()).unwrap().unwrap();
     assert_eq!((head.cause.as_str(), items.len()), ("threshold:3", 3));
+    let names: Vec<String> = test
+        .store
+        .reader()
+        .tail(0, 10)
+        .unwrap()
+        .into_iter()
+        .map(|record| match record.entry {
+            JournalEntry::Decision { row, .. } => row.action_name,
+            JournalEntry::Performed(row) => row.operation,
+        })
+        .collect();
+    assert_eq!(names, ["compile", "compile", "compile+summon"]);
+    test.assert_whole();
     collect(&test, "next", "news", compile("mail-digest", 3, &[]));
     assert_eq!(pending(&test).len(), 2, "the next item begins a new round");
 }

@@ -15,9 +15,6 @@ const SENDERS: usize = 1000;
 fn accept_and_commit() {
     let rows: usize = std::env::var("ROWS").map_or(20_000, |text| text.parse().unwrap());
     let test = TestStore::new();
-    if let Ok(sql) = std::env::var("BENCH_SQL") {
-        test.shell().execute_batch(&sql).unwrap();
-    }
     let store = Arc::new(test.store);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
