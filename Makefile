@@ -7,9 +7,10 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 CARGO ?= cargo
 # One profile for everything, so that wasmtime and llama.cpp are built once.
 PROFILE := --release --locked
-# By --bin, not by --package: naming a package narrows the features of what is
-# built, and wasmtime would be built a second time.
-THRALL := $(CARGO) run --quiet $(PROFILE) --bin thrall --
+# The program as it was built. Not `cargo run`: cargo chooses the features of
+# dependencies by what is asked for, and for the program alone it would build
+# wasmtime and llama.cpp a second time.
+THRALL := $(or $(CARGO_TARGET_DIR),target)/release/thrall
 
 .PHONY: help setup build models demo test lint format-check bench
 
@@ -20,7 +21,7 @@ setup: ## make this machine able to build (nothing the second time)
 	@scripts/setup.sh
 
 build: setup ## build the host and its recipes
-	$(CARGO) build $(PROFILE) --workspace
+	$(CARGO) build $(PROFILE) --workspace --all-targets
 
 models: build ## fetch the models that are missing
 	@scripts/models.sh $(THRALL)
