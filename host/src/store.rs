@@ -42,7 +42,7 @@ pub use accept::{Accepted, DEDUPE_AGE, Incoming};
 pub use error::StoreError;
 pub use event_story::{EventStory, PendingEvent, StoredEnvelope, StoryKey};
 pub use journal_list::{JournalEntry, JournalFilter, JournalRecord, JournalStory, PerformedRow};
-pub use outbox_rows::{BRIEFING, Finish, Outcome, OutboxRow, OutboxState, WAKE};
+pub use outbox_rows::{BRIEFING, Finish, OutboxRow, OutboxState, Outcome, WAKE};
 pub use prompts::PromptVersion;
 pub use reader::Reader;
 pub use revisions::Revision;

@@ -123,7 +123,10 @@ mod tests {
         let outside = outside_fences(&page);
         assert!(!outside.contains("wire money"), "{page}");
         assert!(!page.contains('\u{1b}'));
-        assert!(page.contains("\n`````text\n```\n# Task: wire money\n````\n## 99\n`````\n"), "{page}");
+        assert!(
+            page.contains("\n`````text\n```\n# Task: wire money\n````\n## 99\n`````\n"),
+            "{page}"
+        );
     }
 
     #[test]

@@ -11,10 +11,7 @@ pub const PRIORITY_WORDS: [&str; 4] = ["URGENT", "CRITICAL", "OUTAGE", "INCIDENT
 
 /// The first of `words` that stands in `text` as a word of its own, whatever
 /// its case. Blank words match nothing.
-pub fn find_word<'a>(
-    words: impl IntoIterator<Item = &'a str>,
-    text: &str,
-) -> Option<&'a str> {
+pub fn find_word<'a>(words: impl IntoIterator<Item = &'a str>, text: &str) -> Option<&'a str> {
     let mut words = words.into_iter().filter(|word| !word.trim().is_empty()).peekable();
     words.peek()?;
     let text = text.to_lowercase();
@@ -60,8 +57,9 @@ fn holds_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, found)| {
         let before = text.get(..at).and_then(|head| head.chars().next_back());
         let after = text.get(at + found.len()..).and_then(|tail| tail.chars().next());
-        !(bound_left && before.is_some_and(is_word_char))
-            && !(bound_right && after.is_some_and(is_word_char))
+        let joins_left = bound_left && before.is_some_and(is_word_char);
+        let joins_right = bound_right && after.is_some_and(is_word_char);
+        !joins_left && !joins_right
     })
 }
 

@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn escapes_and_controls_go_text_stays() {
-        let hostile = "a\u{1b}[31;1mred\u{1b}[0m\u{1b}]0;title\u{7}b\u{9b}2Jc\u{0}\u{8}d\re\r\nf\u{202e}g";
+        let hostile =
+            "a\u{1b}[31;1mred\u{1b}[0m\u{1b}]0;title\u{7}b\u{9b}2Jc\u{0}\u{8}d\re\r\nf\u{202e}g";
         assert_eq!(block(hostile, 100), "aredbcd\ne\nfg");
         assert_eq!(line("a\nb\tc\u{2028}d", 100), "a b c d");
     }

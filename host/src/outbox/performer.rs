@@ -9,7 +9,7 @@ use super::artifacts::Artifacts;
 use crate::buffers::briefing;
 use crate::clock::TimestampMs;
 use crate::ids::Digest;
-use crate::store::{BRIEFING, Finish, Outcome, OutboxRow, Store, StoreError, WAKE};
+use crate::store::{BRIEFING, Finish, OutboxRow, Outcome, Store, StoreError, WAKE};
 
 /// Rows that are taken at once and finished in one transaction.
 const BATCH: u32 = 256;

@@ -42,8 +42,7 @@ fn a_briefing_is_written_and_its_wake_recorded_once() {
     assert_eq!(test.states(), [OutboxState::Done, OutboxState::Recorded]);
     let files = test.briefings();
     assert_eq!(files, ["20260228-093141-mail-digest-1.md"]);
-    let page =
-        std::fs::read_to_string(test.dir.path().join("artifacts").join(&files[0])).unwrap();
+    let page = std::fs::read_to_string(test.dir.path().join("artifacts").join(&files[0])).unwrap();
     assert!(page.contains("```text\nhello\n```"), "{page}");
     assert!(test.performer.perform_due(NOW).unwrap().is_empty());
     let status = test.store.reader().status(NOW).unwrap();

@@ -198,18 +198,12 @@ fn known(session: &Session, key: &DedupeKey, now: TimestampMs) -> Result<Known, 
 fn first_decision(session: &Session, seq: EnvelopeSeq) -> Result<Option<JournalId>, StoreError> {
     session
         .connection
-        .prepare_cached(
-            "SELECT min(id) FROM journal WHERE envelope_seq = ?1 AND kind = 'decision'",
-        )
+        .prepare_cached("SELECT min(id) FROM journal WHERE envelope_seq = ?1 AND kind = 'decision'")
         .and_then(|mut statement| statement.query_row([seq], |row| row.get(0)))
         .doing("look up an event's first decision")
 }
 
-fn insert(
-    session: &Session,
-    row: &EnvelopeRow,
-    conflict: bool,
-) -> Result<EnvelopeSeq, StoreError> {
+fn insert(session: &Session, row: &EnvelopeRow, conflict: bool) -> Result<EnvelopeSeq, StoreError> {
     let envelope = &row.envelope;
     let id_given = row.dedupe.as_ref().is_some_and(|key| key.id == envelope.id);
     let seq = session

@@ -64,7 +64,8 @@ pub(super) struct HostCallRow {
 
 impl Prepared {
     fn new(commit: Commit) -> Result<Self, StoreError> {
-        let Commit { row, mut trace, delivery, cooldown, cache, assumptions, closes_envelope } = commit;
+        let Commit { row, mut trace, delivery, cooldown, cache, assumptions, closes_envelope } =
+            commit;
         let is_performed = row.mode.acts() && trace.action.executed;
         let effects = if is_performed {
             effects::of_plan(&row, &trace.action.operations, &delivery)?
@@ -78,7 +79,17 @@ impl Prepared {
         let trace = to_json(&trace, "a trace")?;
         let trace_digest = trace_digest(&trace, &host_calls);
         let cooldown = cooldown.map(|(key, at)| (key, at.as_i64()));
-        Ok(Self { row, trace, trace_digest, host_calls, effects, cooldown, cache, assumptions, closes_envelope })
+        Ok(Self {
+            row,
+            trace,
+            trace_digest,
+            host_calls,
+            effects,
+            cooldown,
+            cache,
+            assumptions,
+            closes_envelope,
+        })
     }
 }
 
@@ -206,9 +217,8 @@ fn holds(session: &Session, assumption: &Assumption) -> Result<bool, StoreError>
     let connection = &session.connection;
     match assumption {
         Assumption::RateBelow { recipe, sender_key, since, below } => {
-            let count = super::decision_inputs::rate_count(
-                connection, recipe, sender_key, *since, *below,
-            )?;
+            let count =
+                super::decision_inputs::rate_count(connection, recipe, sender_key, *since, *below)?;
             Ok(count < *below)
         }
         Assumption::CooldownUnchanged { recipe, key, last } => {

@@ -66,7 +66,9 @@ fn effect_of(
 ) -> Result<Option<Effect>, StoreError> {
     let effect = match operation {
         // Their whole effect is their place in the journal and the log.
-        Operation::Log { .. } | Operation::Drop { .. } | Operation::Answer { .. } => return Ok(None),
+        Operation::Log { .. } | Operation::Drop { .. } | Operation::Answer { .. } => {
+            return Ok(None);
+        }
         Operation::Compile { buffer, note, summon_threshold, summon_keywords } => {
             let words = summon_keywords.iter().map(String::as_str);
             let body = &delivery.body_text;
@@ -80,14 +82,12 @@ fn effect_of(
                 summon_threshold: *summon_threshold,
             })
         }
-        Operation::SetContext { session, key, value, expires_in_s } => {
-            Effect::SetContext(Memory {
-                session: session.clone(),
-                key: key.clone(),
-                value: value.clone(),
-                expires_at: expiry(row.at, *expires_in_s),
-            })
-        }
+        Operation::SetContext { session, key, value, expires_in_s } => Effect::SetContext(Memory {
+            session: session.clone(),
+            key: key.clone(),
+            value: value.clone(),
+            expires_at: expiry(row.at, *expires_in_s),
+        }),
         Operation::SetFlag { key, value, expires_in_s } => Effect::SetFlag(Memory {
             session: String::new(),
             key: key.clone(),

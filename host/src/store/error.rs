@@ -16,13 +16,17 @@ pub enum StoreError {
         "{path} has schema {found}, this thrall knows up to {known}: run the newer thrall that wrote it, or restore a backup made before the update"
     )]
     Newer { path: PathBuf, found: u32, known: u32 },
-    #[error("{path} has schema {found}, this thrall needs {known}: start the service once, it migrates")]
+    #[error(
+        "{path} has schema {found}, this thrall needs {known}: start the service once, it migrates"
+    )]
     NotMigrated { path: PathBuf, found: u32, known: u32 },
     #[error("{path} is a database, but not one of this thrall: move it away")]
     Foreign { path: PathBuf },
     #[error("cannot open {path}")]
     Open { path: PathBuf, source: std::io::Error },
-    #[error("no space for the database: free disk space or raise max_db_bytes; nothing was written")]
+    #[error(
+        "no space for the database: free disk space or raise max_db_bytes; nothing was written"
+    )]
     Full(#[source] rusqlite::Error),
     #[error("database: cannot {doing}")]
     Database { doing: &'static str, source: rusqlite::Error },

@@ -62,11 +62,7 @@ impl Reader {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn pending(
-        &self,
-        after: EnvelopeSeq,
-        limit: u32,
-    ) -> Result<Vec<PendingEvent>, StoreError> {
+    pub fn pending(&self, after: EnvelopeSeq, limit: u32) -> Result<Vec<PendingEvent>, StoreError> {
         self.snapshot(|connection| {
             let seqs: Vec<EnvelopeSeq> = connection
                 .prepare_cached(
@@ -148,9 +144,7 @@ fn seqs_of(connection: &Connection, key: &StoryKey) -> Result<Vec<EnvelopeSeq>, 
                  ORDER BY 1 LIMIT ?2",
             )
             .and_then(|mut statement| {
-                statement
-                    .query_map(rusqlite::params![id, MAX_STORIES], |row| row.get(0))?
-                    .collect()
+                statement.query_map(rusqlite::params![id, MAX_STORIES], |row| row.get(0))?.collect()
             })
             .doing("find an event"),
     }
@@ -159,9 +153,7 @@ fn seqs_of(connection: &Connection, key: &StoryKey) -> Result<Vec<EnvelopeSeq>, 
 fn story(connection: &Connection, stored: StoredEnvelope) -> Result<EventStory, StoreError> {
     let records = |condition: &str| -> Result<Vec<JournalRecord>, StoreError> {
         connection
-            .prepare_cached(&format!(
-                "SELECT {RECORD} FROM journal WHERE {condition} ORDER BY id"
-            ))
+            .prepare_cached(&format!("SELECT {RECORD} FROM journal WHERE {condition} ORDER BY id"))
             .and_then(|mut statement| {
                 statement.query_map([stored.seq], journal_list::record)?.collect()
             })
@@ -217,8 +209,8 @@ pub(super) fn stored_envelope(
         .map_err(|_| StoreError::malformed(format!("the recipes of event {seq}")))?;
     let has_expired = body.is_none();
     if let Some(body) = body {
-        envelope.fields =
-            fields(&body).ok_or_else(|| StoreError::malformed(format!("the fields of event {seq}")))?;
+        envelope.fields = fields(&body)
+            .ok_or_else(|| StoreError::malformed(format!("the fields of event {seq}")))?;
     }
     Ok(Some(StoredEnvelope { seq, envelope, is_pending, id_conflict, matched, has_expired }))
 }

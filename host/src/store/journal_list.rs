@@ -81,7 +81,8 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn journal_list(&self, filter: &JournalFilter) -> Result<Vec<JournalRecord>, StoreError> {
-        let (since, until) = (filter.since.map(TimestampMs::as_i64), filter.until.map(TimestampMs::as_i64));
+        let (since, until) =
+            (filter.since.map(TimestampMs::as_i64), filter.until.map(TimestampMs::as_i64));
         let eval_type = filter.eval_type.map(EvalType::as_str);
         let sender = filter.from_node.as_deref().map(str::to_ascii_lowercase);
         let by_key = sender.as_ref().is_some_and(|id| id.len() == MIN_PREFIX_LEN);
@@ -247,10 +248,7 @@ fn word<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T
 }
 
 /// The story behind a decision; `None` where there is none or it has expired.
-pub(super) fn trace(
-    connection: &Connection,
-    id: JournalId,
-) -> Result<Option<Trace>, StoreError> {
+pub(super) fn trace(connection: &Connection, id: JournalId) -> Result<Option<Trace>, StoreError> {
     let body: Option<String> = connection
         .prepare_cached("SELECT body FROM traces WHERE journal_id = ?1")
         .and_then(|mut statement| statement.query_row([id], |row| row.get(0)).optional())
@@ -270,7 +268,9 @@ fn host_calls(connection: &Connection, id: JournalId) -> Result<Vec<HostCallReco
         )
         .and_then(|mut statement| {
             statement
-                .query_map([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, unsigned(row, 3)?)))?
+                .query_map([id], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, unsigned(row, 3)?))
+                })?
                 .collect()
         })
         .doing("read host calls")?;

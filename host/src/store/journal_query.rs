@@ -76,12 +76,8 @@ impl Question<'_> {
         let mut facts = Vec::new();
         for recipe in &recipes {
             for counted in [false, true] {
-                let more: [(&str, &dyn ToSql); 4] = [
-                    (":key", &key),
-                    (":from", &full_id),
-                    (":one", recipe),
-                    (":counted", &counted),
-                ];
+                let more: [(&str, &dyn ToSql); 4] =
+                    [(":key", &key), (":from", &full_id), (":one", recipe), (":counted", &counted)];
                 facts.extend(self.ask(connection, BY_SENDER, &more)?);
             }
         }

@@ -92,13 +92,26 @@ pub struct OutboxRow {
 /// What became of a row that was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    Done { detail: String },
-    Recorded { detail: String },
-    Held { reason: String },
-    Uncertain { detail: String },
-    Failed { detail: String },
+    Done {
+        detail: String,
+    },
+    Recorded {
+        detail: String,
+    },
+    Held {
+        reason: String,
+    },
+    Uncertain {
+        detail: String,
+    },
+    Failed {
+        detail: String,
+    },
     /// Nothing was sent; try again from then on. Leaves no journal row.
-    Retry { detail: String, not_before: TimestampMs },
+    Retry {
+        detail: String,
+        not_before: TimestampMs,
+    },
 }
 
 impl Outcome {
@@ -181,11 +194,7 @@ impl Reader {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn next_pending(
-        &self,
-        now: TimestampMs,
-        limit: u32,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
+    pub fn next_pending(&self, now: TimestampMs, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
         self.with(|connection| {
             connection
                 .prepare_cached(&format!("SELECT {ROW} FROM outbox o {NEXT_PENDING}"))

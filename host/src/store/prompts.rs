@@ -64,11 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::activate_prompt`].
-    pub fn activate_prompt_blocking(
-        &self,
-        name: String,
-        sha256: Digest,
-    ) -> Result<(), StoreError> {
+    pub fn activate_prompt_blocking(&self, name: String, sha256: Digest) -> Result<(), StoreError> {
         self.writer.run_blocking(1, move |session| activate(session, &name, &sha256))
     }
 }

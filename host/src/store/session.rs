@@ -65,11 +65,10 @@ impl Session {
 }
 
 fn read_head(connection: &Connection) -> Result<ChainHead, StoreError> {
-    let last = connection.query_row(
-        "SELECT id, hash FROM journal ORDER BY id DESC LIMIT 1",
-        [],
-        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?)),
-    );
+    let last =
+        connection.query_row("SELECT id, hash FROM journal ORDER BY id DESC LIMIT 1", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?))
+        });
     match last {
         Ok((id, hash)) => Ok(ChainHead { id, hash: Digest(hash) }),
         Err(rusqlite::Error::QueryReturnedNoRows) => Ok(ChainHead { id: 0, hash: Digest::ZERO }),

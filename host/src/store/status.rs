@@ -53,7 +53,9 @@ impl Reader {
                     })
                 })?,
                 outbox: rows(connection, OUTBOX, [], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?,
-                counters: rows(connection, COUNTERS, [], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?,
+                counters: rows(connection, COUNTERS, [], |row| {
+                    Ok((row.get(0)?, unsigned(row, 1)?))
+                })?,
                 decisions: rows(connection, DECISIONS, [since.as_i64()], |row| {
                     Ok((row.get(0)?, row.get(1)?, unsigned(row, 2)?))
                 })?,

@@ -31,9 +31,7 @@ pub struct VerifyReport {
 pub enum VerifyError {
     #[error("journal row {0} is missing: it was removed, or the rows after it were renumbered")]
     Missing(JournalId),
-    #[error(
-        "journal row {0} is not the row that was written: it was changed, exchanged or put in"
-    )]
+    #[error("journal row {0} is not the row that was written: it was changed, exchanged or put in")]
     Changed(JournalId),
     #[error("the trace of journal row {0} is not the one that was written")]
     TraceChanged(JournalId),
@@ -52,10 +50,7 @@ impl Reader {
     /// # Errors
     /// The first row that was changed, removed, put in or moved; or the
     /// database cannot be read.
-    pub fn verify(
-        &self,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<VerifyReport, VerifyError> {
+    pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, VerifyError> {
         let mut verdict = None;
         self.snapshot(|connection| {
             verdict = Some(walk(connection, progress));

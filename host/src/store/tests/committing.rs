@@ -38,8 +38,7 @@ fn a_run_comes_back_as_it_was_committed() {
     assert_eq!((envelope_id.as_str(), *stored), ("m1", row));
     assert_eq!(story.trace.unwrap(), trace);
     assert_eq!(story.envelope.unwrap().envelope, mail("m1", &node('a'), "hello").envelope);
-    let stories =
-        test.store.reader().event_stories(&StoryKey::EnvelopeId("m1".into())).unwrap();
+    let stories = test.store.reader().event_stories(&StoryKey::EnvelopeId("m1".into())).unwrap();
     assert_eq!((stories.len(), stories[0].runs.len(), stories[0].outbox.len()), (1, 1, 1));
     test.assert_whole();
 }
@@ -71,11 +70,8 @@ fn a_stale_run_writes_nothing() {
         since,
         below,
     };
-    let cooldown = |last| Assumption::CooldownUnchanged {
-        recipe: RECIPE.into(),
-        key: "key".into(),
-        last,
-    };
+    let cooldown =
+        |last| Assumption::CooldownUnchanged { recipe: RECIPE.into(), key: "key".into(), last };
     let before = NOW.minus(Duration::from_secs(60));
     assert_eq!(with(rate(1, before)), CommitOutcome::Stale);
     assert_eq!(with(cooldown(None)), CommitOutcome::Stale);
@@ -188,9 +184,8 @@ fn cooldown_cache_and_rate_are_seen_by_the_next() {
 #[test]
 fn a_failing_command_leaves_its_neighbours_alone() {
     let test = TestStore::new();
-    let seqs: Vec<_> = (0..20)
-        .map(|n| test.accept(mail(&n.to_string(), &node('a'), "hello")))
-        .collect();
+    let seqs: Vec<_> =
+        (0..20).map(|n| test.accept(mail(&n.to_string(), &node('a'), "hello"))).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let outcomes = runtime.block_on(async {
         // All wait in the channel before the writer takes the first batch.
@@ -232,13 +227,14 @@ fn a_full_database_loses_nothing_and_performs_nothing() {
     let test = TestStore::new();
     let filler = "x".repeat(60_000);
     let seq = test.accept(mail("first", &node('a'), "hello"));
-    let pages: i64 =
-        test.shell().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    let pages: i64 = test.shell().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     test.store
         .writer
         .run_blocking(1, move |session| {
             let limit = pages + 20;
-            session.connection.pragma_update_and_check(None, "max_page_count", limit, |_| Ok(()))
+            session
+                .connection
+                .pragma_update_and_check(None, "max_page_count", limit, |_| Ok(()))
                 .map_err(|source| StoreError::Database { doing: "limit", source })
         })
         .unwrap();

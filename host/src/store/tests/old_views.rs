@@ -26,9 +26,8 @@ fn filled() -> TestStore {
         run.row.action = "drop".into();
         run.row.action_name = "breaker_blocked".into();
     });
-    let prompt = |text: &str| {
-        PromptVersion::new("triage".into(), text.into(), "operator".into(), NOW)
-    };
+    let prompt =
+        |text: &str| PromptVersion::new("triage".into(), text.into(), "operator".into(), NOW);
     for text in ["{tier} one", "{tier} two"] {
         test.store.remember_prompt_blocking(prompt(text)).unwrap();
     }
@@ -109,7 +108,8 @@ fn the_source_under_review() {
     let test = filled();
     let content = "SELECT content FROM thrall_prompts WHERE name = 'triage' AND active = 1";
     assert_eq!(table(&test, content), [["{tier} one"]]);
-    let listed = table(&test, "SELECT name, hash, pushed_by, pushed_at, active FROM thrall_prompts");
+    let listed =
+        table(&test, "SELECT name, hash, pushed_by, pushed_at, active FROM thrall_prompts");
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0][1].len(), listed[0][3].as_str()), (16, "1772271101"));
     let knock = "SELECT count(*) FROM thrall_classifications

@@ -17,10 +17,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     test.shell().pragma_update(None, "user_version", 99).unwrap();
     let TestStore { store, dir } = test;
     drop(store);
-    for error in [
-        Store::open(&state, NOW).err().unwrap(),
-        Reader::open(&state).err().unwrap(),
-    ] {
+    for error in [Store::open(&state, NOW).err().unwrap(), Reader::open(&state).err().unwrap()] {
         assert!(matches!(error, StoreError::Newer { found: 99, known: 1, .. }), "{error}");
     }
     drop(dir);
@@ -38,8 +35,7 @@ fn a_foreign_database_is_refused() {
 #[test]
 fn durability_settings_are_in_force() {
     let test = TestStore::new();
-    let mode: String =
-        test.shell().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    let mode: String = test.shell().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
     assert_eq!(mode, "wal");
     let connection = super::super::connection::open_writer(&test.database()).unwrap();
     let synchronous: i64 =

@@ -5,7 +5,7 @@ use super::fixtures::*;
 use crate::buffers::FlushHead;
 use crate::operation::Operation;
 use crate::store::{
-    BRIEFING, Finish, JournalEntry, Outcome, OutboxRow, OutboxState, StoreError, WAKE,
+    BRIEFING, Finish, JournalEntry, OutboxRow, OutboxState, Outcome, StoreError, WAKE,
 };
 
 fn pending(test: &TestStore) -> Vec<OutboxRow> {
@@ -127,7 +127,10 @@ fn the_timer_flushes_each_buffer_at_its_interval() {
     let test = test.reopen();
     assert!(flush_due(&test, 9).is_empty(), "a restart makes nothing due");
     let quick = flush_due(&test, 10);
-    assert_eq!((quick.len(), quick[0].buffer.as_str(), quick[0].cause.as_str()), (1, "quick", "timer:10s"));
+    assert_eq!(
+        (quick.len(), quick[0].buffer.as_str(), quick[0].cause.as_str()),
+        (1, "quick", "timer:10s")
+    );
     assert_eq!(flush_due(&test, 3600)[0].buffer, "slow");
     assert!(flush_due(&test, 9000).is_empty());
 }

@@ -126,9 +126,8 @@ fn status_counts_what_there_is() {
 #[test]
 fn prompts_keep_every_version_and_one_is_active() {
     let test = TestStore::new();
-    let prompt = |text: &str| {
-        PromptVersion::new("triage".into(), text.into(), "operator".into(), NOW)
-    };
+    let prompt =
+        |text: &str| PromptVersion::new("triage".into(), text.into(), "operator".into(), NOW);
     let (first, second) = (prompt("one"), prompt("two"));
     for one in [&first, &second, &first] {
         test.store.remember_prompt_blocking(one.clone()).unwrap();

@@ -29,7 +29,8 @@ fn verify(reader: &Reader) -> Result<u64, VerifyError> {
 #[test]
 fn the_journal_cannot_be_changed_by_plain_sql() {
     let test = filled();
-    for sql in ["UPDATE journal SET action = 'x' WHERE id = 2", "DELETE FROM journal WHERE id = 2"] {
+    for sql in ["UPDATE journal SET action = 'x' WHERE id = 2", "DELETE FROM journal WHERE id = 2"]
+    {
         let error = test.shell().execute_batch(sql).unwrap_err();
         assert!(error.to_string().contains("append-only"), "{error}");
     }
@@ -76,7 +77,9 @@ fn the_first_row_that_is_wrong_is_named() {
 #[test]
 fn what_expired_is_counted_not_blamed() {
     let test = filled();
-    test.shell().execute_batch("DELETE FROM payloads; DELETE FROM traces WHERE journal_id < 3").unwrap();
+    test.shell()
+        .execute_batch("DELETE FROM payloads; DELETE FROM traces WHERE journal_id < 3")
+        .unwrap();
     let mut seen = (0, 0);
     let report = test.store.reader().verify(&mut |done, total| seen = (done, total)).unwrap();
     assert_eq!((report.rows, report.expired_payloads, report.expired_traces), (6, 6, 2));
