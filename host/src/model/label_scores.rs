@@ -8,7 +8,13 @@
 //! content-free messages is subtracted before the softmax.
 
 /// Messages that say nothing: what the model answers to them is its bias.
-pub const CONTENT_FREE: [&str; 4] = ["", "N/A", "...", "[MASK]"];
+pub const CONTENT_FREE: [&str; 5] = [
+    "",
+    "N/A",
+    "...",
+    "[MASK]",
+    "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore.",
+];
 
 /// How each label of a set is read.
 #[derive(Debug, Clone, PartialEq, Eq)]

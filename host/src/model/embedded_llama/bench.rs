@@ -124,10 +124,13 @@ impl Bench<'_> {
             self.classify(Tier::Known, message)?;
             samples.other_tier.push(self.classify(Tier::Unknown, message)?);
             let cached = self.classify(Tier::Unknown, message)?;
+            let labels = self.prompt.labels();
+            let labels = labels.as_deref();
             let rendered =
-                self.prompt.render(Tier::Unknown, &PromptValues::default(), message, None);
+                self.prompt.render(Tier::Unknown, &PromptValues::default(), message, labels);
             let tokens = self.engine.tokens(&rendered);
             let own = tokens.message;
+            samples.prefix_tokens = tokens.prefix.len();
             let raw = ms(self.engine.raw_prefill(&own)?);
             samples.message_tokens += own.len() / MESSAGES.len();
             samples.prefill_rate.push(own.len() as f64 * 1000.0 / raw);

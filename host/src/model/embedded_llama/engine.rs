@@ -31,6 +31,9 @@ pub(super) const FIRST_LABEL: i32 = 2;
 /// Label continuations decoded side by side. Each costs room for a row of logits.
 pub(super) const LABEL_SEQUENCES: i32 = 8;
 
+/// `LLAMA_FLASH_ATTN_TYPE_DISABLED`, which llama-cpp-2 does not name.
+const NO_FLASH_ATTENTION: i32 = 0;
+
 /// A model in memory, ready to answer.
 pub(super) struct Engine<'m> {
     pub(super) vocab: LlamaVocab<'m>,
@@ -63,6 +66,9 @@ impl<'m> Engine<'m> {
             .with_n_threads_batch(threads)
             // Gemma's sliding-window layers forget the prefix otherwise.
             .with_swa_full(true)
+            // On a CPU, llama.cpp's flash attention over a cached prefix takes
+            // three times as long as its matrix products.
+            .with_flash_attention_policy(NO_FLASH_ATTENTION)
             .with_kv_unified(true);
         let context = model
             .new_context(backend, params)
