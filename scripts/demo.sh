@@ -8,9 +8,19 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/lib.sh"
 
 home=.thrall-demo
-messages=tests/demo/messages.jsonl
+demo=tests/demo
 
 cd -- "$here/.."
 rm -rf "$home"
-"$@" --home "$home" init
-"$@" --home "$home" ingest "$messages"
+"$@" --home "$home" init 2>/dev/null
+cp "$demo/thrall.toml" "$home/thrall.toml"
+"$@" --home "$home" ingest --table "$demo/messages.jsonl"
+"$@" --home "$home" journal verify
+
+cat <<EOF
+
+Three things to try next:
+  $* --home $home explain demo-031      # one message's whole story
+  $* --home $home journal list --action drop
+  echo '{"trigger": "on_mail", "fields": {"from_node": "somebody", "body_text": "the relay is down"}}' | $* --home $home dryrun mail-triage --envelope -
+EOF

@@ -87,6 +87,7 @@ pub fn deciders(home: &Home, config: &Config) -> anyhow::Result<Deciders> {
         aliases: config.models.clone(),
         timeout: config.model.timeout,
         threshold: config.model.threshold,
+        silence_threshold: config.model.silence_threshold,
     });
     let loader = RecipeLoader::new(home.clone(), config, Arc::clone(&sandbox), Arc::clone(&questions), &files)?;
     let prompt_problems = bad.iter().map(ToString::to_string).collect();

@@ -57,6 +57,8 @@ pub struct ModelConfig {
     pub threads: usize,
     /// Below this probability the best label is no verdict.
     pub threshold: f32,
+    /// The same for labels that lead to drop or reply.
+    pub silence_threshold: f32,
 }
 
 /// A declared source: who brings an event, and what it may say.

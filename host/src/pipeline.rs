@@ -5,6 +5,7 @@
 
 mod evaluate;
 mod filter;
+pub mod gate;
 pub mod guard;
 mod plan;
 pub mod ports;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use tokio::net::UnixListener;
 
 use crate::config::Source;
 use crate::engine::Engine;
@@ -40,6 +41,19 @@ pub struct ServerState {
     pub health: Arc<dyn Fn() -> Health + Send + Sync>,
     /// As which source this socket's events come in.
     pub source: Option<Source>,
+}
+
+/// Serves one socket until `stop` resolves; requests under way are finished.
+///
+/// # Errors
+/// When the socket stops accepting.
+pub async fn listen(
+    listener: UnixListener,
+    state: ServerState,
+    role: &Role,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(state, role)).with_graceful_shutdown(stop).await
 }
 
 /// The routes of one socket.

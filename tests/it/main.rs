@@ -6,6 +6,7 @@ mod dryrun_changes_nothing;
 mod hostile_guests;
 mod ingest_twice;
 mod kill_nine;
+mod layers;
 mod message_is_data;
 mod old_scripts;
 mod sandbox;

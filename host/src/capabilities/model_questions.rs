@@ -36,6 +36,8 @@ pub struct ModelQuestions {
     pub timeout: Duration,
     /// Below this the model's best label is no verdict.
     pub threshold: f32,
+    /// The same for labels that lead to drop or reply.
+    pub silence_threshold: f32,
 }
 
 impl ModelQuestions {
@@ -119,10 +121,12 @@ impl Classifier for ModelQuestions {
             user_text.as_bytes(),
             rendered.cue.as_bytes(),
             &self.threshold.to_be_bytes(),
+            &self.silence_threshold.to_be_bytes(),
         ]);
         Ok(PreparedQuestion {
             prompt_hash: prompt.hash.clone(),
             actions,
+            silence_threshold: self.silence_threshold,
             input_digest,
             // The record keeps what the model was shown of the message, not
             // the message: that is what the answer depends on.
@@ -179,7 +183,8 @@ fn placeholder_values(question: &ModelQuestion<'_>) -> PromptValues {
         values.set(format!("context.{}", field.name), field.value.clone());
     }
     for field in question.gathered {
-        let key = if field.name.starts_with("inject.") { field.name.clone() } else { format!("gather.{}", field.name) };
+        let has_root = field.name.starts_with("inject.") || field.name.starts_with("filter.");
+        let key = if has_root { field.name.clone() } else { format!("gather.{}", field.name) };
         values.set(key, field.value.clone());
     }
     values

@@ -36,12 +36,14 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
     let mut listeners = JoinSet::new();
     for (name, role) in roles(&app) {
         let listener = bind(&app.home, &name)?;
-        let router = server::router(server_state(&app), &role);
-        listeners.spawn(listen(listener, router, stopped.clone()));
+        listeners.spawn(listen(listener, server_state(&app), role, stopped.clone()));
     }
     let mut background = JoinSet::new();
     background.spawn(watch_folders(Arc::clone(&app), stopped.clone()));
     background.spawn(tick(Arc::clone(&app), stopped.clone()));
+    for warning in &app.config.warnings {
+        printer.talk(&format!("warning: {warning}"));
+    }
     for line in app.ready_lines() {
         printer.talk(&line);
     }
@@ -99,12 +101,12 @@ fn restrict(path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot set the mode of {}", path.display()))
 }
 
-async fn listen(listener: UnixListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
+async fn listen(listener: UnixListener, state: ServerState, role: Role, mut stopped: watch::Receiver<bool>) {
     let stop = async move {
         // An error means that the sender is gone, which is a stop as well.
         drop(stopped.wait_for(|stop| *stop).await);
     };
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
+    if let Err(error) = server::listen(listener, state, &role, stop).await {
         tracing::error!(%error, "a socket stopped listening");
     }
 }

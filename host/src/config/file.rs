@@ -28,7 +28,7 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
     ),
     ("node", &["id"]),
     ("trust_tiers", &["team", "known", "blocked"]),
-    ("model", &["default", "queue_timeout_s", "timeout_s", "n_ctx", "threads", "threshold"]),
+    ("model", &["default", "queue_timeout_s", "timeout_s", "n_ctx", "threads", "threshold", "silence_threshold"]),
     ("models", &["alias"]),
     ("sources.NAME", &["triggers", "may_assert_sender"]),
     ("limits", &["max_pending_per_lane"]),

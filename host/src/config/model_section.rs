@@ -22,6 +22,7 @@ pub(super) fn model(top: &Table<'_>) -> ModelConfig {
         context_tokens: DEFAULT_CONTEXT_TOKENS,
         threads: machine_threads(),
         threshold: 0.0,
+        silence_threshold: 0.5,
     };
     let Some(table) = section(top, "model") else {
         return defaults;
@@ -32,6 +33,7 @@ pub(super) fn model(top: &Table<'_>) -> ModelConfig {
         reason = "between 0 and 1, where f32 is exact enough"
     )]
     let threshold = table.number("threshold", 0.0..=1.0).map(|threshold| threshold as f32);
+    let silence_threshold = table.number("silence_threshold", 0.0..=1.0).map(|threshold| threshold as f32);
     ModelConfig {
         default: table
             .text("default")
@@ -42,6 +44,7 @@ pub(super) fn model(top: &Table<'_>) -> ModelConfig {
         context_tokens: table.integer("n_ctx", 256..=131_072).unwrap_or(defaults.context_tokens),
         threads: threads(&table).unwrap_or(defaults.threads),
         threshold: threshold.unwrap_or(defaults.threshold),
+        silence_threshold: silence_threshold.unwrap_or(defaults.silence_threshold),
     }
 }
 

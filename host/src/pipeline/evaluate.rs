@@ -64,6 +64,10 @@ impl Decided {
     }
 }
 
+/// Actions after which nobody looks at the message any more, or which speak in
+/// the node's name: a model must be surer of these than of the others.
+const SILENCING: [&str; 2] = ["drop", "reply"];
+
 /// `summon` is the seeds' word for wake.
 fn canonical_action(action: &str) -> &str {
     if action == "summon" { "wake" } else { action }
@@ -143,7 +147,7 @@ async fn ask_component(
                 .await;
             run.keep(stage, outcome)
         }
-        None => Err(GuestFault::NotLoaded(format!("{:?}", spec.component))),
+        None => Err(GuestFault::NotLoaded(spec.component.to_string())),
     };
     match answer {
         Ok(Some(verdict)) => {
@@ -216,6 +220,9 @@ async fn ask_model(
             let Some(action) = prepared.actions.get(&best) else {
                 return Said::Nothing(Some(format!("kind {best:?} is mapped to no action")));
             };
+            if SILENCING.contains(&action.as_str()) && confidence < prepared.silence_threshold {
+                return Said::Nothing(Some(format!("not sure enough to {action}: {best} at {confidence:.2}")));
+            }
             let verdict = Verdict {
                 action: action.clone(),
                 reason: format!("{best} ({confidence:.2})"),

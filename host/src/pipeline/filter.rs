@@ -172,7 +172,7 @@ async fn ask_component(ports: &Ports, input: RunInput<'_>, run: &mut RunRecord, 
                 .await;
             run.keep(STAGE, outcome)
         }
-        None => Err(GuestFault::NotLoaded(format!("{:?}", spec.component))),
+        None => Err(GuestFault::NotLoaded(spec.component.to_string())),
     };
     match answer {
         Ok(answer) => follow(input, run, answer),
@@ -185,9 +185,7 @@ fn follow(input: RunInput<'_>, run: &mut RunRecord, answer: FilterAnswer) -> Fil
     match answer {
         FilterAnswer::Pass => Filtered::Pass,
         FilterAnswer::Inject { fields } => {
-            "inject".clone_into(&mut run.filter.decision);
-            let named = fields.into_iter().map(|field| Field::new(format!("inject.{}", field.name), field.value));
-            run.gathered.extend(named);
+            run.inject(fields);
             Filtered::Pass
         }
         FilterAnswer::Decide { verdict } => {

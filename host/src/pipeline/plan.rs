@@ -79,7 +79,7 @@ async fn plan_action(
         return Ok(operations);
     }
     let Some(component) = input.revision.components.get(&spec.stage.component) else {
-        return Err(GuestFault::NotLoaded(format!("{:?}", spec.stage.component)));
+        return Err(GuestFault::NotLoaded(spec.stage.component.to_string()));
     };
     let stage = format!("action-{action}");
     let situation = run.situation(input, &stage, &spec.stage);

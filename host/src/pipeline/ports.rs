@@ -86,6 +86,8 @@ pub struct PreparedQuestion {
     pub prompt_hash: String,
     /// Kind of message to action, the recipe's mapping over the prompt's.
     pub actions: BTreeMap<String, String>,
+    /// Certainty that an action needs which silences or answers the sender.
+    pub silence_threshold: f32,
     /// Everything that the model will see, and its parameters.
     pub input_digest: Digest,
     pub rendered: Arc<crate::model::ClassifyRequest>,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::evaluate::Decided;
+use super::gate::Gate;
 use super::plan::Planned;
 use super::ports::{Ports, Scope};
 use super::RunInput;
-use crate::capabilities::Gate;
 use crate::envelope::{Field, sender};
 use crate::ids::Digest;
 use crate::journal::{
@@ -18,6 +18,9 @@ use crate::journal::{
 use crate::recipes::StageSpec;
 use crate::stage::{HostCallRecord, HostCalls, LogLine, StageOutcome};
 use crate::verdict::{self, Situation, Verdict};
+
+/// The gathered field behind `{{filter.decision}}`.
+const FILTER_DECISION: &str = "filter.decision";
 
 /// The growing record of one run.
 pub(super) struct RunRecord {
@@ -62,7 +65,7 @@ impl RunRecord {
                 engine: ports.engine.to_string(),
                 ..HostInputs::default()
             },
-            gathered: Vec::new(),
+            gathered: vec![Field::new(FILTER_DECISION, "pass")],
             cache_key: None,
             cache: None,
             assumptions: Vec::new(),
@@ -71,6 +74,15 @@ impl RunRecord {
             usage: Vec::new(),
             logs: Vec::new(),
         }
+    }
+
+    /// Takes what the filter component injects; later stages see `inject.NAME`.
+    pub(super) fn inject(&mut self, fields: Vec<Field>) {
+        "inject".clone_into(&mut self.filter.decision);
+        self.gathered.retain(|field| field.name != FILTER_DECISION);
+        self.gathered.push(Field::new(FILTER_DECISION, "inject"));
+        let named = fields.into_iter().map(|field| Field::new(format!("inject.{}", field.name), field.value));
+        self.gathered.extend(named);
     }
 
     /// What a stage is told besides the envelope.

@@ -331,7 +331,7 @@ fn door() -> Arc<dyn HostCalls> {
         now: TimestampMs(1_700_000_000_000),
     };
     let grant = crate::grants::parse("bench", "imports = [\"journal-read\"]").unwrap_or_else(|_| crate::grants::Grant::nothing("bench"));
-    Arc::new(crate::capabilities::Gate::new(scope, Arc::new(grant), Arc::new(Answers))).for_stage("bench")
+    Arc::new(crate::pipeline::gate::Gate::new(scope, Arc::new(grant), Arc::new(Answers))).for_stage("bench")
 }
 
 /// Answers every question at once.
