@@ -21,6 +21,7 @@ mod journal_columns;
 mod journal_list;
 mod journal_query;
 mod migrations;
+mod outbox_ends;
 mod outbox_rows;
 mod process_lock;
 mod prompts;
@@ -42,7 +43,8 @@ pub use accept::{Accepted, DEDUPE_AGE, Incoming};
 pub use error::StoreError;
 pub use event_story::{EventStory, PendingEvent, StoredEnvelope, StoryKey};
 pub use journal_list::{JournalEntry, JournalFilter, JournalRecord, JournalStory, PerformedRow};
-pub use outbox_rows::{BRIEFING, Finish, OutboxRow, OutboxState, Outcome, WAKE};
+pub use outbox_ends::{Finish, Outcome};
+pub use outbox_rows::{BRIEFING, OutboxRow, OutboxState, WAKE};
 pub use prompts::PromptVersion;
 pub use reader::Reader;
 pub use revisions::Revision;
@@ -81,7 +83,7 @@ impl Store {
         let connection = connection::open_writer(&path)?;
         migrations::migrate(&connection, &path)?;
         let mut session = Session::new(connection)?;
-        session.transaction(|session| outbox_rows::recover(session, now))?;
+        session.transaction(|session| outbox_ends::recover(session, now))?;
         let writer = Writer::start(session, Checkpointer::start(&path)?)?;
         Ok(Self { writer, reader: Reader::new(path), _lock: lock })
     }
