@@ -3,12 +3,15 @@
 //! `app/recipe_loading.rs`, when to do it in `app/reload.rs`, performing in
 //! `app/performing.rs`.
 
+pub mod health;
 pub mod performing;
 pub mod recipe_loading;
 pub mod reload;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -20,19 +23,21 @@ use crate::capabilities::model_questions::ModelQuestions;
 use crate::clock::Clock;
 use crate::config::{Config, Source};
 use crate::engine::{Engine, EngineRules, Observer, Pace};
-use crate::envelope::json::Draft;
 use crate::envelope::Field;
+use crate::envelope::json::Draft;
+use crate::envelope::sender::Tier;
 use crate::home::Home;
 use crate::model::{EmbeddedLlama, EmbeddedOptions, ModelRouter, PromptLibrary};
 use crate::model_files::ModelFiles;
 use crate::outbox::{Artifacts, Performer};
 use crate::pipeline::guard::GuardRules;
 use crate::pipeline::ports::Ports;
+use crate::recipes::EvaluatorKind;
 use crate::recipes::registry::{Registry, State};
-use crate::server::Health;
 use crate::store::{Reader, Store};
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
+use health::Health;
 use recipe_loading::RecipeLoader;
 
 /// Everything that a service, or a command that decides, consists of.
@@ -89,7 +94,13 @@ pub fn deciders(home: &Home, config: &Config) -> anyhow::Result<Deciders> {
         threshold: config.model.threshold,
         silence_threshold: config.model.silence_threshold,
     });
-    let loader = RecipeLoader::new(home.clone(), config, Arc::clone(&sandbox), Arc::clone(&questions), &files)?;
+    let loader = RecipeLoader::new(
+        home.clone(),
+        config,
+        Arc::clone(&sandbox),
+        Arc::clone(&questions),
+        &files,
+    )?;
     let prompt_problems = bad.iter().map(ToString::to_string).collect();
     Ok(Deciders { sandbox, questions, loader, prompt_problems })
 }
@@ -208,6 +219,32 @@ impl App {
         Running { stop, deciding, performing }
     }
 
+    /// Brings the prompt of each model recipe into the model's memory, so that
+    /// the first message does not pay for it.
+    pub async fn warm_model(&self) {
+        for revision in
+            self.registry.load_full().entries().filter_map(|entry| entry.revision.clone())
+        {
+            for evaluator in &revision.recipe.evaluators {
+                let EvaluatorKind::Llm(spec) = &evaluator.kind else { continue };
+                for tier in [Tier::Known, Tier::Unknown] {
+                    if let Err(error) = self.questions.warm(spec, tier, &revision.recipe).await {
+                        tracing::info!(%error, recipe = revision.recipe.name, "the model is not warm");
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Flushes buffers whose time has come.
+    pub async fn flush_due(&self) {
+        let due = self.store.flush_due(self.clock.now(), FLUSH_INTERVAL, BTreeMap::new()).await;
+        if let Err(error) = due {
+            tracing::error!(%error, "cannot flush buffers, tried again");
+        }
+    }
+
     /// Reads recipes, grants and prompts again. What is broken leaves what ran
     /// before in place.
     pub async fn reload(&self) {
@@ -248,13 +285,17 @@ impl App {
         self.config.sources.clone()
     }
 
-    pub fn tick_interval(&self) -> std::time::Duration {
+    pub fn tick_interval(&self) -> Duration {
         self.config.tick_interval
     }
 
     /// Makes one `on_tick` event.
     pub async fn tick(&self, number: u64) {
-        let source = Source { name: TICK.to_owned(), triggers: vec!["on_tick".to_owned()], may_assert_sender: false };
+        let source = Source {
+            name: TICK.to_owned(),
+            triggers: vec!["on_tick".to_owned()],
+            may_assert_sender: false,
+        };
         let draft = Draft {
             id: None,
             trigger: "on_tick".to_owned(),
@@ -296,7 +337,8 @@ impl App {
     /// What `serve` says when it is ready, in the words that scripts wait for.
     pub fn ready_lines(&self) -> Vec<String> {
         let prompts = self.questions.prompts.load();
-        let hash = prompts.get("triage").map_or_else(|_| "none".to_owned(), |prompt| prompt.hash.clone());
+        let hash =
+            prompts.get("triage").map_or_else(|_| "none".to_owned(), |prompt| prompt.hash.clone());
         let registry = self.registry.load();
         vec![
             format!("Thrall guard initialized: backend=embedded, prompt_hash={hash}"),
@@ -309,6 +351,9 @@ impl App {
     }
 }
 
+/// How long a message waits in a buffer at most ; the earlier thrall's default.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(3600);
+
 /// The source of ticks.
 const TICK: &str = "tick";
 
@@ -316,12 +361,23 @@ const TICK: &str = "tick";
 const OPERATORS_SOURCES: [&str; 2] = ["ingest", "operator"];
 
 fn rules_of(config: &Config) -> EngineRules {
-    let declared = config.sources.iter().filter(|source| source.may_assert_sender).map(|source| source.name.clone());
+    let declared = config
+        .sources
+        .iter()
+        .filter(|source| source.may_assert_sender)
+        .map(|source| source.name.clone());
     EngineRules {
-        guard: GuardRules { own_node: config.node_id.clone(), ignored_msg_types: config.ignore_msg_types.clone() },
+        guard: GuardRules {
+            own_node: config.node_id.clone(),
+            ignored_msg_types: config.ignore_msg_types.clone(),
+        },
         trust: config.trust.clone(),
         enabled: config.enabled,
-        asserting_sources: OPERATORS_SOURCES.into_iter().map(str::to_owned).chain(declared).collect(),
+        asserting_sources: OPERATORS_SOURCES
+            .into_iter()
+            .map(str::to_owned)
+            .chain(declared)
+            .collect(),
     }
 }
 
@@ -332,7 +388,12 @@ pub fn recipe_problems(registry: &Registry) -> Vec<String> {
         if let State::Rejected(found) = &entry.state {
             problems.extend(found.iter().map(ToString::to_string));
         }
-        problems.extend(entry.rejected.iter().map(|problem| format!("{problem} (the earlier revision goes on)")));
+        problems.extend(
+            entry
+                .rejected
+                .iter()
+                .map(|problem| format!("{problem} (the earlier revision goes on)")),
+        );
     }
     problems
 }

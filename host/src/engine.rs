@@ -13,9 +13,9 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::{Clock, TimestampMs};
 use crate::config::Source;
+use crate::envelope::Envelope;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::{Tier, TrustList};
-use crate::envelope::Envelope;
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{Commit, CommitOutcome};
 use crate::pipeline::guard::{self, GuardRules};
@@ -149,7 +149,11 @@ impl Engine {
     ///
     /// # Errors
     /// See [`SubmitError`]; either all events are taken or none.
-    pub async fn submit(&self, source: &Source, drafts: Vec<Draft>) -> Result<Vec<Accepted>, SubmitError> {
+    pub async fn submit(
+        &self,
+        source: &Source,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<Accepted>, SubmitError> {
         let shared = &self.shared;
         if !shared.rules.load().enabled {
             return Err(SubmitError::Disabled);
@@ -183,7 +187,15 @@ impl Engine {
                     && !one.matched.is_empty()
                 {
                     let lane = one.envelope.lane();
-                    lanes.push(&lane, Job { seq: *seq, envelope: one.envelope, runs: one.matched, answered: false });
+                    lanes.push(
+                        &lane,
+                        Job {
+                            seq: *seq,
+                            envelope: one.envelope,
+                            runs: one.matched,
+                            answered: false,
+                        },
+                    );
                 }
             }
         }
@@ -206,7 +218,10 @@ impl Engine {
             for PendingEvent { stored, missing, decided } in page {
                 let answered = decided.iter().any(|(_, done)| ANSWERS.contains(&done.as_str()));
                 let lane = stored.envelope.lane();
-                lanes.push(&lane, Job { seq: stored.seq, envelope: stored.envelope, runs: missing, answered });
+                lanes.push(
+                    &lane,
+                    Job { seq: stored.seq, envelope: stored.envelope, runs: missing, answered },
+                );
                 resumed += 1;
             }
         }
@@ -276,7 +291,13 @@ fn may_bring(source: &Source, trigger: &str) -> bool {
 
 /// Puts the host's stamps on a draft. Fields that only the host may set are
 /// taken out, whoever sent them.
-fn stamp(registry: &Registry, rules: &EngineRules, source: &Source, draft: Draft, now: TimestampMs) -> Incoming {
+fn stamp(
+    registry: &Registry,
+    rules: &EngineRules,
+    source: &Source,
+    draft: Draft,
+    now: TimestampMs,
+) -> Incoming {
     let id = draft.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let mut fields = draft.fields;
     fields.retain(|field| !field.name.starts_with("host."));
@@ -316,7 +337,8 @@ impl Shared {
         let rules = self.rules.load_full();
         if let Some(stop) = guard::check(&rules.guard, &job.envelope) {
             let tier = tier_of(&rules, &job.envelope);
-            let commit = pipeline::guard_commit(job.seq, &job.envelope, tier, stop, self.clock.now());
+            let commit =
+                pipeline::guard_commit(job.seq, &job.envelope, tier, stop, self.clock.now());
             self.write(commit).await;
             return;
         }
@@ -328,7 +350,9 @@ impl Shared {
             // its present form; the row says which revision that was.
             let revision = registry.revision(name, digest).or_else(|| registry.live(name).cloned());
             let ended = match revision {
-                Some(revision) => self.run_one(job, &rules, &revision, index == last, &mut answered).await,
+                Some(revision) => {
+                    self.run_one(job, &rules, &revision, index == last, &mut answered).await
+                }
                 None => self.write(self.gone(job, &rules, name, *digest, index == last)).await,
             };
             if ended {
@@ -360,11 +384,18 @@ impl Shared {
                 now,
                 answered: *answered,
             };
-            let run = tokio::time::timeout(StageLimits::RUN_TIME, pipeline::run(&self.ports, input)).await;
+            let run =
+                tokio::time::timeout(StageLimits::RUN_TIME, pipeline::run(&self.ports, input))
+                    .await;
             let mut commit = match run {
                 Ok(Ok(commit)) => commit,
                 Ok(Err(FactError { what, cause })) => {
-                    tracing::error!(what, cause, seq = job.seq, "cannot decide, the event stays pending");
+                    tracing::error!(
+                        what,
+                        cause,
+                        seq = job.seq,
+                        "cannot decide, the event stays pending"
+                    );
                     return true;
                 }
                 Err(_) => pipeline::timed_out(input),
@@ -386,13 +417,25 @@ impl Shared {
                 }
             }
         }
-        tracing::error!(seq = job.seq, recipe = revision.recipe.name, "facts never stood still, the event stays pending");
+        tracing::error!(
+            seq = job.seq,
+            recipe = revision.recipe.name,
+            "facts never stood still, the event stays pending"
+        );
         true
     }
 
-    fn gone(&self, job: &Job, rules: &EngineRules, name: &str, digest: Digest, is_last: bool) -> Commit {
+    fn gone(
+        &self,
+        job: &Job,
+        rules: &EngineRules,
+        name: &str,
+        digest: Digest,
+        is_last: bool,
+    ) -> Commit {
         let tier = tier_of(rules, &job.envelope);
-        let mut commit = pipeline::revision_gone(job.seq, &job.envelope, tier, name, digest, self.clock.now());
+        let mut commit =
+            pipeline::revision_gone(job.seq, &job.envelope, tier, name, digest, self.clock.now());
         commit.closes_envelope = is_last;
         commit
     }
@@ -413,16 +456,23 @@ impl Shared {
 }
 
 fn asks_model(revision: &Revision) -> bool {
-    revision.recipe.evaluators.iter().any(|evaluator| matches!(evaluator.kind, EvaluatorKind::Llm(_)))
+    revision
+        .recipe
+        .evaluators
+        .iter()
+        .any(|evaluator| matches!(evaluator.kind, EvaluatorKind::Llm(_)))
 }
 
 /// Whether a commit has woken the agent or replied.
 fn answers(commit: &Commit) -> bool {
     let action = &commit.trace.action;
-    action.executed && action.operations.iter().any(|one| one.is_allowed() && pipeline::answers_sender(&one.operation))
+    action.executed
+        && action
+            .operations
+            .iter()
+            .any(|one| one.is_allowed() && pipeline::answers_sender(&one.operation))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-

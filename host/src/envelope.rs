@@ -52,6 +52,19 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// An event without content, for questions that are about none.
+    pub fn blank() -> Self {
+        Self {
+            id: String::new(),
+            trigger: String::new(),
+            source: String::new(),
+            parent: None,
+            depth: 0,
+            received_at: TimestampMs(0),
+            fields: Vec::new(),
+        }
+    }
+
     /// A field's value, `None` where the field is absent.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|field| field.name == name).map(|field| field.value.as_str())

@@ -27,7 +27,8 @@ impl ModelFiles {
         let file = own.join("catalogue.toml");
         if file.is_file() {
             let name = file.display().to_string();
-            let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {name}"))?;
+            let text =
+                std::fs::read_to_string(&file).with_context(|| format!("cannot read {name}"))?;
             catalogue = catalogue.with(Catalogue::parse(&text, &name)?, &name)?;
         }
         Ok(Self { catalogue, own, shared: shared_models_folder(|name| std::env::var_os(name)) })
@@ -40,7 +41,11 @@ impl ModelFiles {
     /// The entry's file, if it is there.
     pub fn find(&self, entry: &Entry) -> Option<PathBuf> {
         let folders = [Some(&self.own), self.shared.as_ref()];
-        folders.into_iter().flatten().map(|folder| folder.join(&entry.file)).find(|path| path.is_file())
+        folders
+            .into_iter()
+            .flatten()
+            .map(|folder| folder.join(&entry.file))
+            .find(|path| path.is_file())
     }
 
     /// Where the entry's file would be looked for first.

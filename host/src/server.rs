@@ -13,11 +13,11 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use tokio::net::UnixListener;
 
+use crate::app::health::Health;
 use crate::config::Source;
 use crate::engine::Engine;
 
 pub use events::EventAnswer;
-pub use health::Health;
 
 /// The largest request body: a batch of envelopes at their largest.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -63,9 +63,11 @@ pub fn router(mut state: ServerState, role: &Role) -> Router {
         router = router.route("/health", get(health::get));
     }
     state.source = match role {
-        Role::Operator => {
-            Some(Source { name: "operator".to_owned(), triggers: Vec::new(), may_assert_sender: true })
-        }
+        Role::Operator => Some(Source {
+            name: "operator".to_owned(),
+            triggers: Vec::new(),
+            may_assert_sender: true,
+        }),
         Role::Source(source) => Some(source.clone()),
         Role::Agent => None,
     };

@@ -10,7 +10,10 @@ pub struct ShippedFile {
 
 macro_rules! shipped {
     ($path:literal, $source:literal) => {
-        ShippedFile { path: $path, content: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../", $source)) }
+        ShippedFile {
+            path: $path,
+            content: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../", $source)),
+        }
     };
     ($path:literal, built $name:literal) => {
         ShippedFile { path: $path, content: include_bytes!(concat!(env!("OUT_DIR"), "/", $name)) }

@@ -22,7 +22,11 @@ pub fn init(verbose: u8) {
     let filter = EnvFilter::try_from_env("THRALL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // Fails only when tracing runs already, as in tests.
     drop(
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init(),
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .try_init(),
     );
 }
 
@@ -49,7 +53,12 @@ impl EventLog {
 
     /// `2026-02-28 09:31:41 [TRIAGE] 015ada3785ddf19e action=drop ...`
     pub fn event(&self, at: TimestampMs, name: &str, who: &str, detail: &str) {
-        self.write(&format!("{} [{name}] {} {}\n", at.to_log_form(), one_line(who), one_line(detail)));
+        self.write(&format!(
+            "{} [{name}] {} {}\n",
+            at.to_log_form(),
+            one_line(who),
+            one_line(detail)
+        ));
     }
 
     /// The lines of one decision: `TRIAGE` (or what took its place) for mail,
@@ -69,7 +78,10 @@ impl EventLog {
                 one_line(&row.reason)
             ));
             if row.eval_type == EvalType::RateLimit {
-                lines.push_str(&format!("{at} [SKIP_RATE] {sender_key} {}\n", one_line(&row.reason)));
+                lines.push_str(&format!(
+                    "{at} [SKIP_RATE] {sender_key} {}\n",
+                    one_line(&row.reason)
+                ));
             }
         }
         if !row.recipe.is_empty() {
@@ -101,7 +113,9 @@ fn open_append(path: &Path) -> Option<File> {
         .create(true)
         .append(true)
         .open(path)
-        .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "cannot open the event log"))
+        .inspect_err(
+            |error| tracing::warn!(path = %path.display(), %error, "cannot open the event log"),
+        )
         .ok()
 }
 
@@ -109,4 +123,3 @@ fn open_append(path: &Path) -> Option<File> {
 fn one_line(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_DETAIL).collect()
 }
-

@@ -24,10 +24,20 @@ fn recipe_mistakes_are_named_with_line_and_nearest_word() {
     let home = TestHome::new();
     let cases = [
         ("broken TOML", "mode = \n", "1"),
-        ("unknown key", &GOOD.replace("[evaluate]", "[filter]\ncoldown_key = \"x\"\n[evaluate]"), "cooldown_key"),
+        (
+            "unknown key",
+            &GOOD.replace("[evaluate]", "[filter]\ncoldown_key = \"x\"\n[evaluate]"),
+            "cooldown_key",
+        ),
         ("unknown action", &GOOD.replace("\"log\"", "\"wkae\""), "wake"),
         ("bad mode", &GOOD.replace("automated", "automatic"), "automated"),
-        ("bad pattern", &format!("{GOOD}\n[[evaluate.rules]]\nfield = \"body_text\"\npattern = \"(\"\naction = \"log\"\n"), "pattern"),
+        (
+            "bad pattern",
+            &format!(
+                "{GOOD}\n[[evaluate.rules]]\nfield = \"body_text\"\npattern = \"(\"\naction = \"log\"\n"
+            ),
+            "pattern",
+        ),
         ("unknown trigger", &GOOD.replace("on_mail", "on_male"), "on_mail"),
     ];
     for (what, toml, expected) in cases {
@@ -68,7 +78,12 @@ fn a_broken_recipe_stands_beside_the_good_ones() {
     home.ingest(&lines([mail("m1", &node(0xd1), "hello")])).ok();
     assert_eq!(home.journal().len(), 1);
     let list = home.run(&["recipe", "list", "--json"]).ok().json();
-    let states: Vec<_> = list.as_array().unwrap().iter().map(|row| (row["name"].as_str().unwrap(), row["state"].as_str().unwrap())).collect();
+    let states: Vec<_> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["name"].as_str().unwrap(), row["state"].as_str().unwrap()))
+        .collect();
     assert_eq!(states, [("broken", "rejected"), ("good", "live")]);
 }
 
@@ -78,7 +93,11 @@ fn refused_envelopes_are_counted_with_their_reason_and_stop_nothing() {
     home.recipe("good", GOOD);
     let sender = node(0xd1);
     let mut file: Vec<u8> = Vec::new();
-    let deep = format!("{{\"trigger\":\"on_mail\",\"fields\":{{\"from_node\":\"{sender}\",\"body\":{}1{}}}}}", "[".repeat(5000), "]".repeat(5000));
+    let deep = format!(
+        "{{\"trigger\":\"on_mail\",\"fields\":{{\"from_node\":\"{sender}\",\"body\":{}1{}}}}}",
+        "[".repeat(5000),
+        "]".repeat(5000)
+    );
     let long = "x".repeat(1024 * 1024);
     let bad: [&[u8]; 6] = [
         b"{\"trigger\":\"on_mail\",\"fields\":{\"body_text\":\"\xff\xfe\"}}",
@@ -115,7 +134,10 @@ fn a_gguf_that_is_not_one_leaves_the_fallback_and_one_clear_warning() {
     let ran = home.ingest(&events).ok();
     let rows = home.journal();
     assert_eq!(rows.len(), 5);
-    assert!(rows.iter().all(|row| row["action"] == "compile" && row["eval_type"] == "fallback"), "{rows:?}");
+    assert!(
+        rows.iter().all(|row| row["action"] == "compile" && row["eval_type"] == "fallback"),
+        "{rows:?}"
+    );
     assert_eq!(ran.stderr.matches("Failed to load model").count(), 1, "{}", ran.stderr);
     assert!(ran.stderr.contains(model.file_name().unwrap().to_str().unwrap()), "{}", ran.stderr);
 }

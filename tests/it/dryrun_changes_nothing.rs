@@ -41,7 +41,9 @@ fn dump(home: &TestHome) -> Vec<String> {
         let columns = statement.column_count();
         let found = statement
             .query_map([], |row| {
-                (0..columns).map(|n| row.get::<_, rusqlite::types::Value>(n).map(|v| format!("{v:?}"))).collect::<Result<Vec<_>, _>>()
+                (0..columns)
+                    .map(|n| row.get::<_, rusqlite::types::Value>(n).map(|v| format!("{v:?}")))
+                    .collect::<Result<Vec<_>, _>>()
             })
             .unwrap();
         rows.extend(found.map(|row| format!("{table}: {}", row.unwrap().join("|"))));
@@ -59,7 +61,11 @@ fn every_journaled_event_repeats_its_decision_hash() {
         "mode = \"automated\"\n[trigger]\ntype = \"on_mail\"\n[evaluate]\ntype = \"hotwire\"\ncomponent = \"repeat-offender.wasm\"\nfallback_action = \"drop\"\n",
     );
     let texts = ["hello", "urgent: the relay is down", "one more", "and again", "too many", ""];
-    let mut events: Vec<_> = texts.iter().enumerate().map(|(n, text)| mail(&format!("a{n}"), &node(0xd1), text)).collect();
+    let mut events: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .map(|(n, text)| mail(&format!("a{n}"), &node(0xd1), text))
+        .collect();
     events.push(mail("b1", "not-a-node", "who am I"));
     events.push(mail("b2", &node(0xd2), "plain"));
     home.ingest(&lines(events)).ok();
@@ -94,7 +100,10 @@ fn an_envelope_that_never_arrived_can_be_tried() {
     let home = TestHome::new();
     home.recipe("rules", RULES);
     let envelope = mail("x", "unknown_test_node", "urgent: help").to_string();
-    let ran = home.run_with_input(&["dryrun", "rules", "--envelope", "-", "--json"], &envelope).ok().json();
+    let ran = home
+        .run_with_input(&["dryrun", "rules", "--envelope", "-", "--json"], &envelope)
+        .ok()
+        .json();
     assert_eq!(ran["trace"]["action"]["name"], "wake");
     assert_eq!(ran["trace"]["filter"]["tier"], "unknown");
     assert!(home.journal().is_empty());

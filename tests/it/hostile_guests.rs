@@ -42,12 +42,22 @@ fn each_hostile_hotwire_fails_by_name_and_the_fallback_decides() {
         let of_guest: Vec<_> = rows.iter().filter(|row| row["recipe"] == guest).collect();
         assert_eq!(of_guest.len(), 2, "{guest}");
         for row in of_guest {
-            assert_eq!((&row["action"], &row["eval_type"]), (&"compile".into(), &"fallback".into()), "{row}");
+            assert_eq!(
+                (&row["action"], &row["eval_type"]),
+                (&"compile".into(), &"fallback".into()),
+                "{row}"
+            );
             let reason = row["reason"].as_str().unwrap();
-            assert!(faults.split('|').any(|fault| reason.contains(fault)), "{guest} fails by name: {reason}");
+            assert!(
+                faults.split('|').any(|fault| reason.contains(fault)),
+                "{guest} fails by name: {reason}"
+            );
         }
     }
-    assert_eq!(rows.iter().filter(|row| row["recipe"] == "honest" && row["action"] == "drop").count(), 2);
+    assert_eq!(
+        rows.iter().filter(|row| row["recipe"] == "honest" && row["action"] == "drop").count(),
+        2
+    );
 }
 
 #[test]
@@ -87,6 +97,7 @@ component = "thirty-three-operations.wasm"
     let shown = home.run(&["journal", "show", &id, "--json"]).ok().json();
     let notes = shown["trace"]["action"]["notes"].to_string();
     assert!(notes.contains("bad-answer") && notes.contains("32"), "{shown}");
-    let outbox: i64 = home.database().query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).unwrap();
+    let outbox: i64 =
+        home.database().query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).unwrap();
     assert_eq!(outbox, 0);
 }

@@ -37,8 +37,15 @@ fn one_id_with_other_content_is_a_new_event_and_says_so() {
     let sender = node(0xd1);
     let first = mail("m1", &sender, "pay 10");
     let other = mail("m1", &sender, "pay 1000");
-    let ran = home.run_with_input(&["ingest", "-", "--json"], &lines([first.clone(), other, first])).ok().json();
-    assert_eq!((&ran["accepted"], &ran["duplicates"], &ran["conflicts"]), (&2.into(), &1.into(), &1.into()), "{ran}");
+    let ran = home
+        .run_with_input(&["ingest", "-", "--json"], &lines([first.clone(), other, first]))
+        .ok()
+        .json();
+    assert_eq!(
+        (&ran["accepted"], &ran["duplicates"], &ran["conflicts"]),
+        (&2.into(), &1.into(), &1.into()),
+        "{ran}"
+    );
     assert_eq!(home.journal().len(), 2);
 }
 

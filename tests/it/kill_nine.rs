@@ -30,7 +30,8 @@ fn exactly_once_per_recipe_after_twenty_kills() {
     // failure can be repeated.
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     for _ in 0..KILLS {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let mut child = home.spawn(&["ingest", file]);
         std::thread::sleep(Duration::from_millis(30 + (state >> 33) % 270));
         child.kill().unwrap();
@@ -48,8 +49,9 @@ fn exactly_once_per_recipe_after_twenty_kills() {
         .unwrap();
     let all = i64::try_from(EVENTS).unwrap();
     assert_eq!(per_recipe, [("first".to_owned(), all, all), ("second".to_owned(), all, all)]);
-    let pending: i64 =
-        database.query_row("SELECT count(*) FROM envelopes WHERE state <> 'done'", [], |row| row.get(0)).unwrap();
+    let pending: i64 = database
+        .query_row("SELECT count(*) FROM envelopes WHERE state <> 'done'", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(pending, 0);
     home.run(&["journal", "verify"]).ok();
 }

@@ -34,20 +34,28 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn layer(module: &str) -> usize {
-    LAYERS.iter().position(|layer| layer.contains(&module)).unwrap_or_else(|| panic!("{module} is in no layer: add it to tests/it/layers.rs and ARCHITECTURE.md"))
+    LAYERS.iter().position(|layer| layer.contains(&module)).unwrap_or_else(|| {
+        panic!("{module} is in no layer: add it to tests/it/layers.rs and ARCHITECTURE.md")
+    })
 }
 
 /// Source lines without comments and tests.
 fn code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
     let production = text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
-    production.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    production
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn words_after<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
     code.split(prefix)
         .skip(1)
-        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default())
+        .map(|rest| {
+            rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+        })
         .filter(|word| !word.is_empty())
         .collect()
 }
@@ -60,10 +68,14 @@ fn modules_use_their_own_layer_and_those_before_it() {
     let mut wrong = Vec::new();
     for file in files {
         let inside = file.strip_prefix(&root).unwrap();
-        if inside.components().any(|part| part.as_os_str().to_str().is_some_and(|part| part.starts_with("tests"))) {
+        if inside
+            .components()
+            .any(|part| part.as_os_str().to_str().is_some_and(|part| part.starts_with("tests")))
+        {
             continue;
         }
-        let module = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        let module =
+            inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
         let code = code(&file);
         for used in words_after(&code, "crate::") {
             if LAYERS.iter().any(|layer| layer.contains(&used)) && layer(used) > layer(&module) {

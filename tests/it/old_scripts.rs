@@ -42,14 +42,17 @@ fn the_printed_queries_run() {
         "SELECT session_id, key, value, created_at, expires_at FROM thrall_context",
     ];
     for query in queries {
-        let mut statement = database.prepare(query).unwrap_or_else(|error| panic!("{query}: {error}"));
+        let mut statement =
+            database.prepare(query).unwrap_or_else(|error| panic!("{query}: {error}"));
         statement.query([]).unwrap().next().unwrap_or_else(|error| panic!("{query}: {error}"));
     }
     let wake: (String, String, String) = database
         .query_row("SELECT pipeline, eval_type, action_name FROM thrall_journal WHERE eval_type = 'bypass'", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .unwrap();
     assert_eq!(wake, ("mail-triage".to_owned(), "bypass".to_owned(), "summon".to_owned()));
-    let at: f64 = database.query_row("SELECT max(timestamp) FROM thrall_journal", [], |row| row.get(0)).unwrap();
+    let at: f64 = database
+        .query_row("SELECT max(timestamp) FROM thrall_journal", [], |row| row.get(0))
+        .unwrap();
     assert!((1.7e9..4e9).contains(&at), "seconds: {at}");
 }
 
@@ -58,10 +61,16 @@ fn the_log_has_the_old_lines_and_no_escapes() {
     let home = filled();
     let log = std::fs::read_to_string(home.path("state/thrall.log")).unwrap();
     assert!(log.contains(" [TRIAGE] d1d1d1d1d1d1d1d1 action=drop tier=unknown wall="), "{log}");
-    assert!(log.contains("PIPELINE mail-triage: filter=bypass eval=bypass->wake action=summon wall="), "{log}");
+    assert!(
+        log.contains("PIPELINE mail-triage: filter=bypass eval=bypass->wake action=summon wall="),
+        "{log}"
+    );
     assert!(log.contains(" [SKIP_INVALID] invalid "), "{log}");
     assert!(!log.contains('\u{1b}'));
     for line in log.lines() {
-        assert!(line.as_bytes()[..19].iter().all(|b| b.is_ascii_digit() || b"-: ".contains(b)), "{line}");
+        assert!(
+            line.as_bytes()[..19].iter().all(|b| b.is_ascii_digit() || b"-: ".contains(b)),
+            "{line}"
+        );
     }
 }

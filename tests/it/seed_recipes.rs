@@ -15,8 +15,17 @@ fn the_three_example_recipes_load_and_run() {
         home.recipe(name, &fixture(&format!("seed-recipes/{name}.toml")));
     }
     let list = home.run(&["recipe", "list", "--json"]).ok().json();
-    let states: Vec<_> = list.as_array().unwrap().iter().map(|row| (row["name"].as_str().unwrap(), row["state"].as_str().unwrap())).collect();
-    assert_eq!(states, [("cluster-probe", "live"), ("health-check", "live"), ("mail-triage", "live")], "{list}");
+    let states: Vec<_> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["name"].as_str().unwrap(), row["state"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        states,
+        [("cluster-probe", "live"), ("health-check", "live"), ("mail-triage", "live")],
+        "{list}"
+    );
 
     // Without the model on disk mail is compiled, team mail wakes, and the
     // word that ten such mails or an alarm summon is kept.
@@ -30,7 +39,10 @@ fn the_three_example_recipes_load_and_run() {
     ]);
     home.ingest(&events).ok();
     let by_id = |id: &str| home.journal().into_iter().find(|row| row["envelope_id"] == id).unwrap();
-    assert_eq!((&by_id("t")["eval_type"], &by_id("t")["action_name"]), (&"bypass".into(), &"summon".into()));
+    assert_eq!(
+        (&by_id("t")["eval_type"], &by_id("t")["action_name"]),
+        (&"bypass".into(), &"summon".into())
+    );
     assert_eq!(by_id("u1")["action_name"], "compile");
     assert_eq!(by_id("u2")["action_name"], "compile+summon");
     assert_eq!(by_id("u3")["action_name"], "compile", "DOWN is a word, not a part of one");

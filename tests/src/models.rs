@@ -7,9 +7,9 @@ pub fn folder() -> PathBuf {
     if let Some(folder) = std::env::var_os("THRALL_MODELS") {
         return PathBuf::from(folder);
     }
-    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
-        std::env::home_dir().map(|home| home.join(".local/share"))
-    });
+    let data = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
     data.unwrap_or_else(|| PathBuf::from(".")).join("thrall/models")
 }
 

@@ -37,7 +37,8 @@ impl Ran {
     /// # Panics
     /// When standard output is no JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
 
     /// Insists on exit status 0.
@@ -130,7 +131,12 @@ impl TestHome {
 
     /// Starts a command.
     pub fn spawn(&self, args: &[&str]) -> Child {
-        self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        self.command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// Takes events in and decides them.

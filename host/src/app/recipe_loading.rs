@@ -52,8 +52,9 @@ impl RecipeLoader {
     ) -> anyhow::Result<Self> {
         let mut bundled = BTreeMap::new();
         for (name, bytes) in shipped::BUNDLED {
-            let report =
-                sandbox.load_bundled(bytes).with_context(|| format!("cannot load the bundled component {name}"))?;
+            let report = sandbox
+                .load_bundled(bytes)
+                .with_context(|| format!("cannot load the bundled component {name}"))?;
             bundled.insert((*name).to_owned(), report);
         }
         let entries = files.catalogue().entries();
@@ -96,9 +97,9 @@ impl RecipeLoader {
     /// # Errors
     /// Every problem of the file and of the components that it names.
     pub async fn check(&self, name: &str, bytes: &[u8]) -> Result<Candidate, Vec<Problem>> {
-        let folder = self
-            .read(&self.home.recipes(), "recipes")
-            .map_err(|error| vec![Problem::in_file(&manifest::file_name(name), format!("{error:#}"))])?;
+        let folder = self.read(&self.home.recipes(), "recipes").map_err(|error| {
+            vec![Problem::in_file(&manifest::file_name(name), format!("{error:#}"))]
+        })?;
         self.candidate(name, bytes, &folder).await
     }
 
@@ -111,10 +112,16 @@ impl RecipeLoader {
         let loose = |what: String| vec![Problem::in_file(LOOSE_FILE, what)];
         let report = self.sandbox.load(bytes).await.map_err(|error| loose(error.to_string()))?;
         let stage = match report.world {
-            World::Filter => format!("[filter]\ncomponent = \"{LOOSE_FILE}\"\n[evaluate]\ndefault_action = \"log\""),
-            World::Hotwire => format!("[evaluate]\ncomponent = \"{LOOSE_FILE}\"\nfallback_action = \"log\""),
+            World::Filter => format!(
+                "[filter]\ncomponent = \"{LOOSE_FILE}\"\n[evaluate]\ndefault_action = \"log\""
+            ),
+            World::Hotwire => {
+                format!("[evaluate]\ncomponent = \"{LOOSE_FILE}\"\nfallback_action = \"log\"")
+            }
             World::Action => {
-                format!("[evaluate]\ndefault_action = \"act\"\n[actions.act]\ncomponent = \"{LOOSE_FILE}\"")
+                format!(
+                    "[evaluate]\ndefault_action = \"act\"\n[actions.act]\ncomponent = \"{LOOSE_FILE}\""
+                )
             }
         };
         let recipe = format!("mode = \"manual\"\n[trigger]\ntype = \"on_mail\"\n{stage}\n");
@@ -135,7 +142,12 @@ impl RecipeLoader {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn remember(&self, store: &Store, registry: &Registry, now: TimestampMs) -> Result<(), StoreError> {
+    pub async fn remember(
+        &self,
+        store: &Store,
+        registry: &Registry,
+        now: TimestampMs,
+    ) -> Result<(), StoreError> {
         for revision in registry.entries().filter_map(|entry| entry.revision.as_ref()) {
             let components: Vec<(String, Digest)> =
                 revision.components.iter().map(|(source, id)| (source.to_string(), id.0)).collect();
@@ -164,7 +176,11 @@ impl RecipeLoader {
             prompts: prompts
                 .iter()
                 .map(|prompt| {
-                    let kinds = prompt.kinds.iter().map(|kind| (kind.name.clone(), kind.action.clone())).collect();
+                    let kinds = prompt
+                        .kinds
+                        .iter()
+                        .map(|kind| (kind.name.clone(), kind.action.clone()))
+                        .collect();
                     (prompt.name.clone(), kinds)
                 })
                 .collect(),
@@ -174,7 +190,12 @@ impl RecipeLoader {
         }
     }
 
-    async fn candidate(&self, name: &str, bytes: &[u8], folder: &Folder) -> Result<Candidate, Vec<Problem>> {
+    async fn candidate(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        folder: &Folder,
+    ) -> Result<Candidate, Vec<Problem>> {
         let recipe = manifest::parse_bytes(name, bytes, &self.known())?;
         let components = self.components(&recipe, folder).await?;
         Ok(Candidate { recipe: Arc::new(recipe), components })
@@ -201,11 +222,18 @@ impl RecipeLoader {
         if problems.is_empty() { Ok(components) } else { Err(problems) }
     }
 
-    async fn component(&self, source: &ComponentSource, world: World, folder: &Folder) -> Result<ComponentId, String> {
+    async fn component(
+        &self,
+        source: &ComponentSource,
+        world: World,
+        folder: &Folder,
+    ) -> Result<ComponentId, String> {
         let report = match source {
-            ComponentSource::Bundled(name) => {
-                self.bundled.get(name).cloned().ok_or_else(|| "is not part of this thrall".to_owned())?
-            }
+            ComponentSource::Bundled(name) => self
+                .bundled
+                .get(name)
+                .cloned()
+                .ok_or_else(|| "is not part of this thrall".to_owned())?,
             ComponentSource::File(name) => {
                 let bytes = folder.wasm.get(name).ok_or_else(|| "is not in recipes/".to_owned())?;
                 let bytes = bytes.as_ref().map_err(ToString::to_string)?;
@@ -215,7 +243,11 @@ impl RecipeLoader {
         if report.world == world {
             Ok(report.id)
         } else {
-            Err(format!("is a {} component, this stage needs a {}", report.world.as_str(), world.as_str()))
+            Err(format!(
+                "is a {} component, this stage needs a {}",
+                report.world.as_str(),
+                world.as_str()
+            ))
         }
     }
 }

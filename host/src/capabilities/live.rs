@@ -33,18 +33,26 @@ impl Answers for LiveAnswers {
         match request {
             HostRequest::ContextGet { session, key } => {
                 own_session(scope, session)?;
-                self.reader.context_value(&scope.recipe, session, key, scope.now).map(HostAnswer::Text).map_err(failed)
+                self.reader
+                    .context_value(&scope.recipe, session, key, scope.now)
+                    .map(HostAnswer::Text)
+                    .map_err(failed)
             }
-            HostRequest::ContextFlag { key } => {
-                self.reader.flag(&scope.recipe, key, scope.now).map(HostAnswer::Text).map_err(failed)
-            }
+            HostRequest::ContextFlag { key } => self
+                .reader
+                .flag(&scope.recipe, key, scope.now)
+                .map(HostAnswer::Text)
+                .map_err(failed),
             HostRequest::JournalCount { query } => {
                 let query = own_rows(scope, query)?;
                 self.reader.journal_count(&query, scope.now).map(HostAnswer::Count).map_err(failed)
             }
             HostRequest::JournalRecent { query } => {
                 let query = own_rows(scope, query)?;
-                self.reader.journal_recent(&query, scope.now).map(HostAnswer::Entries).map_err(failed)
+                self.reader
+                    .journal_recent(&query, scope.now)
+                    .map(HostAnswer::Entries)
+                    .map_err(failed)
             }
             HostRequest::ModelClassify { prompt, label_set, text } => {
                 self.model.classify_for_guest(prompt, label_set, text).await
@@ -52,9 +60,15 @@ impl Answers for LiveAnswers {
             HostRequest::ModelComplete { prompt, text, max_tokens } => {
                 self.model.complete_for_guest(prompt, text, *max_tokens).await
             }
-            HostRequest::ModelEmbed { .. } => Err(HostError::Failed("this version has no embedding model".to_owned())),
-            HostRequest::BreakerState { .. } => Err(HostError::Failed("this version has no breakers".to_owned())),
-            HostRequest::CockpitGet { .. } => Err(HostError::Failed("no node is connected".to_owned())),
+            HostRequest::ModelEmbed { .. } => {
+                Err(HostError::Failed("this version has no embedding model".to_owned()))
+            }
+            HostRequest::BreakerState { .. } => {
+                Err(HostError::Failed("this version has no breakers".to_owned()))
+            }
+            HostRequest::CockpitGet { .. } => {
+                Err(HostError::Failed("no node is connected".to_owned()))
+            }
         }
     }
 }
@@ -102,7 +116,13 @@ impl Facts for LiveFacts {
         self.reader.cooldown_last(recipe, key).map_err(unreadable("cooldown"))
     }
 
-    fn rate_count(&self, recipe: &str, sender_key: &str, since: TimestampMs, cap: u32) -> Result<u32, FactError> {
+    fn rate_count(
+        &self,
+        recipe: &str,
+        sender_key: &str,
+        since: TimestampMs,
+        cap: u32,
+    ) -> Result<u32, FactError> {
         self.reader.rate_count(recipe, sender_key, since, cap).map_err(unreadable("rate count"))
     }
 
@@ -110,7 +130,12 @@ impl Facts for LiveFacts {
         self.reader.cached(key, now).map_err(unreadable("verdict cache"))
     }
 
-    fn context(&self, recipe: &str, session: &str, now: TimestampMs) -> Result<Vec<Field>, FactError> {
+    fn context(
+        &self,
+        recipe: &str,
+        session: &str,
+        now: TimestampMs,
+    ) -> Result<Vec<Field>, FactError> {
         self.reader.context(recipe, session, now).map_err(unreadable("context"))
     }
 }

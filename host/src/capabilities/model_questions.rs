@@ -9,13 +9,15 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
+use crate::envelope::Envelope;
 use crate::envelope::sender::Tier;
 use crate::ids::Digest;
 use crate::model::{
-    Classification, ClassifyRequest, CompleteRequest, LabelSet, ModelError, ModelRouter, Prompt, PromptLibrary,
-    PromptValues,
+    Classification, ClassifyRequest, CompleteRequest, LabelSet, ModelError, ModelRouter, Prompt,
+    PromptLibrary, PromptValues,
 };
 use crate::pipeline::ports::{Classifier, ModelQuestion, PreparedQuestion};
+use crate::recipes::{LlmSpec, Recipe};
 use crate::stage::{HostAnswer, HostError, HostRequest};
 
 /// A host call's own deadline for `classify` (DESIGN.md section 3), which a
@@ -55,12 +57,36 @@ impl ModelQuestions {
         backend.classify(request).await.map(to_answer).map_err(to_host_error)
     }
 
+    /// Asks about an empty message, for what that leaves in the model's memory.
+    ///
+    /// # Errors
+    /// As for any question.
+    pub async fn warm(&self, spec: &LlmSpec, tier: Tier, recipe: &Recipe) -> Result<(), HostError> {
+        let declared: Vec<&str> = recipe.actions.keys().map(String::as_str).collect();
+        let envelope = Envelope::blank();
+        let question = ModelQuestion {
+            spec,
+            envelope: &envelope,
+            tier,
+            context: &[],
+            gathered: &[],
+            declared: &declared,
+        };
+        let prepared = self.prepare(&question)?;
+        self.classify(&prepared).await.map(drop)
+    }
+
     /// Answers a guest's `model.classify`. The label set is the prompt's own,
     /// named after the prompt; text can never bring labels.
     ///
     /// # Errors
     /// Unknown prompt or label set, or the model's own failure.
-    pub async fn classify_for_guest(&self, prompt: &str, label_set: &str, text: &str) -> Result<HostAnswer, HostError> {
+    pub async fn classify_for_guest(
+        &self,
+        prompt: &str,
+        label_set: &str,
+        text: &str,
+    ) -> Result<HostAnswer, HostError> {
         let prompt = self.prompt(prompt)?;
         if label_set != prompt.name {
             return Err(HostError::Invalid(format!(
@@ -88,9 +114,17 @@ impl ModelQuestions {
     ///
     /// # Errors
     /// Unknown prompt, or the model's own failure.
-    pub async fn complete_for_guest(&self, prompt: &str, text: &str, max_tokens: u32) -> Result<HostAnswer, HostError> {
+    pub async fn complete_for_guest(
+        &self,
+        prompt: &str,
+        text: &str,
+        max_tokens: u32,
+    ) -> Result<HostAnswer, HostError> {
         let prompt = self.prompt(prompt)?;
-        let backend = self.router.backend(&self.model_name(prompt.model.as_deref())).map_err(to_host_error)?;
+        let backend = self
+            .router
+            .backend(&self.model_name(prompt.model.as_deref()))
+            .map_err(to_host_error)?;
         let request = CompleteRequest {
             prompt,
             tier: Tier::Unknown,
@@ -132,7 +166,11 @@ impl Classifier for ModelQuestions {
             // the message: that is what the answer depends on.
             request: HostRequest::ModelClassify {
                 prompt: prompt.name.clone(),
-                label_set: labels.iter().map(|label| label.name.as_str()).collect::<Vec<_>>().join(","),
+                label_set: labels
+                    .iter()
+                    .map(|label| label.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(","),
                 text: user_text,
             },
             rendered: Arc::new(ClassifyRequest {
@@ -156,19 +194,27 @@ impl Classifier for ModelQuestions {
 /// The kinds that the prompt declares; without any, the actions that the
 /// recipe declares.
 fn label_set(prompt: &Prompt, question: &ModelQuestion<'_>) -> Result<Arc<LabelSet>, HostError> {
-    prompt.labels_or_actions(question.declared).map_err(|error| {
-        HostError::Invalid(format!("prompt {:?}: {error}", prompt.name))
-    })
+    prompt
+        .labels_or_actions(question.declared)
+        .map_err(|error| HostError::Invalid(format!("prompt {:?}: {error}", prompt.name)))
 }
 
 /// Each label's action: the recipe's word first, then the prompt's; a label
 /// that is an action stands for itself.
-fn actions_of(prompt: &Prompt, labels: &LabelSet, kinds: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+fn actions_of(
+    prompt: &Prompt,
+    labels: &LabelSet,
+    kinds: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     labels
         .iter()
         .map(|label| {
             let name = label.name.as_str();
-            let action = kinds.get(name).map(String::as_str).or_else(|| prompt.action_of(name)).unwrap_or(name);
+            let action = kinds
+                .get(name)
+                .map(String::as_str)
+                .or_else(|| prompt.action_of(name))
+                .unwrap_or(name);
             (name.to_owned(), action.to_owned())
         })
         .collect()

@@ -10,13 +10,15 @@ use clap::{Args, Parser, Subcommand};
 /// first; only what matters wakes the agent.
 #[derive(Debug, Parser)]
 #[command(name = "thrall", version, max_term_width = 100)]
-#[command(after_help = "Exit status: 0 done, 1 no (a check failed, a thing was refused), 2 usage or environment.
+#[command(
+    after_help = "Exit status: 0 done, 1 no (a check failed, a thing was refused), 2 usage or environment.
 
 Examples:
   thrall --home ~/node init
   thrall --home ~/node ingest mail.jsonl
   thrall --home ~/node journal list --action wake
-  thrall --home ~/node dryrun mail-triage --last 20")]
+  thrall --home ~/node dryrun mail-triage --last 20"
+)]
 pub(super) struct Arguments {
     /// The home folder.
     #[arg(long, global = true, env = "THRALL_HOME", value_name = "DIR")]
@@ -38,7 +40,8 @@ impl Arguments {
     /// The home: as given, else `~/.thrall`, else `.thrall` here.
     pub(super) fn home_path(&self) -> PathBuf {
         self.home.clone().unwrap_or_else(|| {
-            std::env::home_dir().map_or_else(|| PathBuf::from(".thrall"), |home| home.join(".thrall"))
+            std::env::home_dir()
+                .map_or_else(|| PathBuf::from(".thrall"), |home| home.join(".thrall"))
         })
     }
 }

@@ -16,7 +16,11 @@ use crate::home::Home;
 use crate::model::embedded_llama::bench;
 use crate::model_files::ModelFiles;
 
-pub(super) async fn run(home: &Path, command: &BenchCommand, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(super) async fn run(
+    home: &Path,
+    command: &BenchCommand,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     match command {
         BenchCommand::Engine { events, rounds } => {
             printer.json(&engine::measure(*events, (*rounds).max(1), printer).await?)?;
@@ -29,7 +33,8 @@ pub(super) async fn run(home: &Path, command: &BenchCommand, printer: &Printer) 
                 .with_context(|| format!("{model} is not on disk: `thrall model pull {model}`"))?;
             let rounds = *rounds as usize;
             printer.talk(&format!("{}: {rounds} rounds, this takes a while", path.display()));
-            printer.json(&tokio::task::spawn_blocking(move || bench::bench(&path, rounds)).await??)?;
+            printer
+                .json(&tokio::task::spawn_blocking(move || bench::bench(&path, rounds)).await??)?;
         }
     }
     Ok(Outcome::Done)

@@ -66,12 +66,18 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
 }
 
 fn folders(home: &Home, findings: &mut Findings) {
-    let missing: Vec<&str> =
-        FOLDERS.iter().map(|(name, _)| *name).filter(|name| !home.root().join(name).is_dir()).collect();
+    let missing: Vec<&str> = FOLDERS
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !home.root().join(name).is_dir())
+        .collect();
     if missing.is_empty() {
         findings.add(Level::Good, "folders", format!("{} has them all", home.root().display()));
     } else {
-        let text = format!("missing: {}; `thrall init` makes them and touches nothing else", missing.join(", "));
+        let text = format!(
+            "missing: {}; `thrall init` makes them and touches nothing else",
+            missing.join(", ")
+        );
         findings.add(Level::Bad, "folders", text);
     }
 }
@@ -87,7 +93,11 @@ fn configuration(home: &Home, findings: &mut Findings) -> Option<Config> {
                 findings.add(Level::Warning, "thrall.toml", text);
             }
             if !config.enabled {
-                findings.add(Level::Warning, "thrall.toml", "enabled = false: no event is accepted");
+                findings.add(
+                    Level::Warning,
+                    "thrall.toml",
+                    "enabled = false: no event is accepted",
+                );
             }
             findings.add(Level::Good, "thrall.toml", "can be read");
             Some(config)
@@ -109,7 +119,9 @@ fn models(home: &Home, config: &Config, findings: &mut Findings) {
         Ok(entry) => match files.find(entry) {
             Some(path) => findings.add(Level::Good, "model", format!("{name}: {}", path.display())),
             None => {
-                let text = format!("{name} is not on disk, recipes use their fallback: `thrall model pull {name}`");
+                let text = format!(
+                    "{name} is not on disk, recipes use their fallback: `thrall model pull {name}`"
+                );
                 findings.add(Level::Warning, "model", text);
             }
         },
@@ -133,7 +145,11 @@ async fn recipes(home: &Home, config: &Config, findings: &mut Findings) {
         match &entry.state {
             State::Live(_) => live += 1,
             State::Suspended(reason) => {
-                findings.add(Level::Warning, "recipe", format!("{} is suspended: {reason}", entry.name));
+                findings.add(
+                    Level::Warning,
+                    "recipe",
+                    format!("{} is suspended: {reason}", entry.name),
+                );
             }
             State::Rejected(_) | State::Disabled => {}
         }
@@ -149,7 +165,11 @@ async fn recipes(home: &Home, config: &Config, findings: &mut Findings) {
 
 fn database(home: &Home, findings: &mut Findings) {
     match Reader::open(&home.state()).and_then(|reader| reader.last_journal_id()) {
-        Ok(rows) => findings.add(Level::Good, "database", format!("{rows} journal rows; `thrall journal verify` checks them")),
+        Ok(rows) => findings.add(
+            Level::Good,
+            "database",
+            format!("{rows} journal rows; `thrall journal verify` checks them"),
+        ),
         Err(error) => findings.add(Level::Bad, "database", error.to_string()),
     }
 }

@@ -58,7 +58,11 @@ struct Then {
     decision_hash: Digest,
 }
 
-pub(super) async fn run(home: &Path, args: &DryrunArgs, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(super) async fn run(
+    home: &Path,
+    args: &DryrunArgs,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     let home = Home::existing(home)?;
     let config = Config::load(&home.config_file())?;
     let deciders = app::deciders(&home, &config)?;
@@ -87,8 +91,11 @@ pub(super) async fn run(home: &Path, args: &DryrunArgs, printer: &Printer) -> an
             }
         },
         (None, None, last) => {
-            let filter =
-                JournalFilter { recipe: Some(name), limit: last.unwrap_or(1), ..JournalFilter::default() };
+            let filter = JournalFilter {
+                recipe: Some(name),
+                limit: last.unwrap_or(1),
+                ..JournalFilter::default()
+            };
             let mut all = Vec::new();
             for record in rehearsal.reader.journal_list(&filter)? {
                 match rehearsal.journaled(record.id).await? {
@@ -111,15 +118,19 @@ async fn revision(
     let path = Path::new(recipe);
     let ending = path.extension().and_then(|ending| ending.to_str());
     let (name, checked) = match ending {
-        Some("wasm") => ("candidate".to_owned(), deciders.loader.check_component(&read_bounded(path)?).await),
+        Some("wasm") => {
+            ("candidate".to_owned(), deciders.loader.check_component(&read_bounded(path)?).await)
+        }
         Some("toml") => {
-            let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+            let name =
+                path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
             let checked = deciders.loader.check(&name, &read_bounded(path)?).await;
             (name, checked)
         }
         _ => {
             let file = home.recipes().join(format!("{recipe}.toml"));
-            let bytes = read_bounded(&file).with_context(|| format!("no recipe is called {recipe:?}"))?;
+            let bytes =
+                read_bounded(&file).with_context(|| format!("no recipe is called {recipe:?}"))?;
             (recipe.to_owned(), deciders.loader.check(recipe, &bytes).await)
         }
     };
@@ -157,7 +168,13 @@ impl Rehearsal {
         };
         let tier = self.config.trust.tier_of(envelope.text("from_node"));
         let trace = self.run(&self.live, &envelope, tier, now, false).await?;
-        Ok(Rehearsed { journal_id: None, envelope_id: envelope.id, trace, then: None, differs: false })
+        Ok(Rehearsed {
+            journal_id: None,
+            envelope_id: envelope.id,
+            trace,
+            then: None,
+            differs: false,
+        })
     }
 
     /// An event of the journal, with what the host knew and answered then. The
@@ -170,10 +187,14 @@ impl Rehearsal {
             return Ok(Err(format!("row {id} tells what was performed, it is no decision")));
         };
         let (Some(trace), Some(stored)) = (story.trace, story.envelope) else {
-            return Ok(Err(format!("row {id} cannot be run again: its trace or its event has expired")));
+            return Ok(Err(format!(
+                "row {id} cannot be run again: its trace or its event has expired"
+            )));
         };
         if stored.has_expired {
-            return Ok(Err(format!("row {id} cannot be run again: the event's fields have expired")));
+            return Ok(Err(format!(
+                "row {id} cannot be run again: the event's fields have expired"
+            )));
         }
         let ports = rehearsal::recorded_ports(&self.live, &trace);
         let answered = trace.host_inputs.answered;
@@ -231,7 +252,9 @@ fn print(one: &Rehearsed, printer: &Printer) -> anyhow::Result<()> {
     printer.line(&format!("Event {}{row}", one.envelope_id))?;
     trace_view::print(printer, &one.trace)?;
     match &one.then {
-        Some(then) if one.differs => printer.line(&format!("  DIFFERS    then: {} ({})", then.action, then.reason)),
+        Some(then) if one.differs => {
+            printer.line(&format!("  DIFFERS    then: {} ({})", then.action, then.reason))
+        }
         Some(_) => printer.line("  same       as was decided then"),
         None => Ok(()),
     }

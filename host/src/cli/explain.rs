@@ -21,7 +21,10 @@ pub(super) fn run(home: &Path, args: &ExplainArgs, printer: &Printer) -> anyhow:
     };
     let stories = reader.event_stories(&key)?;
     if stories.is_empty() {
-        printer.talk(&format!("no event is called {:?}: give a journal row or an envelope's id", args.id));
+        printer.talk(&format!(
+            "no event is called {:?}: give a journal row or an envelope's id",
+            args.id
+        ));
         return Ok(Outcome::No);
     }
     if printer.is_json() {
@@ -37,10 +40,19 @@ pub(super) fn run(home: &Path, args: &ExplainArgs, printer: &Printer) -> anyhow:
 fn print(printer: &Printer, story: &EventStory) -> anyhow::Result<()> {
     let stored = &story.stored;
     let envelope = &stored.envelope;
-    printer.line(&format!("Event {} ({}, from source {})", envelope.id, envelope.trigger, envelope.source))?;
-    printer.line(&format!("  arrived    {} UTC, number {}", envelope.received_at.to_log_form(), stored.seq))?;
+    printer.line(&format!(
+        "Event {} ({}, from source {})",
+        envelope.id, envelope.trigger, envelope.source
+    ))?;
+    printer.line(&format!(
+        "  arrived    {} UTC, number {}",
+        envelope.received_at.to_log_form(),
+        stored.seq
+    ))?;
     if stored.id_conflict {
-        printer.line("  warning    an earlier event of this sender has the same id and other content")?;
+        printer.line(
+            "  warning    an earlier event of this sender has the same id and other content",
+        )?;
     }
     if stored.has_expired {
         printer.line("  fields     expired, only their digest is kept")?;
@@ -48,8 +60,16 @@ fn print(printer: &Printer, story: &EventStory) -> anyhow::Result<()> {
     for field in &envelope.fields {
         printer.line(&format!("  {:<10} {}", field.name, shorten(&field.value, MAX_FIELD)))?;
     }
-    let met: Vec<&str> = stored.matched.iter().map(|(name, _)| name.as_str()).filter(|name| !name.is_empty()).collect();
-    printer.line(&format!("  recipes    {}", if met.is_empty() { "none matched".to_owned() } else { met.join(", ") }))?;
+    let met: Vec<&str> = stored
+        .matched
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .filter(|name| !name.is_empty())
+        .collect();
+    printer.line(&format!(
+        "  recipes    {}",
+        if met.is_empty() { "none matched".to_owned() } else { met.join(", ") }
+    ))?;
     if stored.is_pending {
         printer.line("  state      waiting for a decision")?;
     }
@@ -71,7 +91,13 @@ fn print(printer: &Printer, story: &EventStory) -> anyhow::Result<()> {
         }
     }
     for row in &story.outbox {
-        printer.line(&format!("Outbox {}: {} is {} {}", row.id, row.kind, row.state.as_str(), row.detail))?;
+        printer.line(&format!(
+            "Outbox {}: {} is {} {}",
+            row.id,
+            row.kind,
+            row.state.as_str(),
+            row.detail
+        ))?;
         if let Some(task) = &row.task {
             printer.line(&format!("  task       {}", shorten(task, MAX_FIELD)))?;
         }

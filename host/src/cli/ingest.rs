@@ -9,11 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Outcome;
 use super::args::IngestArgs;
 use super::printer::Printer;
 use super::progress;
 use super::socket_client::{Sent, SocketClient};
-use super::Outcome;
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::Source;
@@ -28,7 +28,11 @@ const BATCH: usize = 128;
 /// How long a full lane is given to drain before the next try.
 const RETRY: Duration = Duration::from_millis(20);
 
-pub(super) async fn run(home: &Path, args: &IngestArgs, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(super) async fn run(
+    home: &Path,
+    args: &IngestArgs,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     let home = Home::existing(home)?;
     let mut lines = Lines::open(&args.file)?;
     let client = SocketClient::new(&home.socket("operator"));
@@ -45,7 +49,8 @@ pub(super) async fn run(home: &Path, args: &IngestArgs, printer: &Printer) -> an
 async fn in_process(home: Home, lines: &mut Lines, with_table: bool) -> anyhow::Result<Summary> {
     let app = App::open(home, Arc::new(SystemClock), Pace::Batch).await?;
     let running = app.start();
-    let source = Source { name: "ingest".to_owned(), triggers: Vec::new(), may_assert_sender: true };
+    let source =
+        Source { name: "ingest".to_owned(), triggers: Vec::new(), may_assert_sender: true };
     let first_row = app.store.reader().last_journal_id()?;
     let bar = progress::items(lines.total(), "ingest");
     let mut summary = Summary::default();
@@ -88,7 +93,10 @@ async fn through_service(client: &SocketClient, lines: &mut Lines) -> anyhow::Re
     let bar = progress::items(lines.total(), "ingest");
     let mut summary = Summary::default();
     while let Some(batch) = lines.next_raw_batch(BATCH)? {
-        let body = batch.iter().flat_map(|(_, line)| line.iter().copied().chain([b'\n'])).collect::<Vec<u8>>();
+        let body = batch
+            .iter()
+            .flat_map(|(_, line)| line.iter().copied().chain([b'\n']))
+            .collect::<Vec<u8>>();
         let answers = loop {
             match client.send_events(body.clone()).await? {
                 Sent::Answered(answers) => break answers,
@@ -97,7 +105,9 @@ async fn through_service(client: &SocketClient, lines: &mut Lines) -> anyhow::Re
         };
         for ((number, _), answer) in batch.iter().zip(answers) {
             match answer {
-                EventAnswer::Refused { code, reason } => summary.count_refused(*number, &code, reason),
+                EventAnswer::Refused { code, reason } => {
+                    summary.count_refused(*number, &code, reason)
+                }
                 EventAnswer::Accepted { id_conflict, .. } => summary.count_new(id_conflict),
                 EventAnswer::Duplicate { .. } => summary.count_duplicate(),
             }

@@ -16,7 +16,11 @@ const TAIL_EVERY: Duration = Duration::from_millis(500);
 /// Rows of one look.
 const TAIL_PAGE: u32 = 500;
 
-pub(super) fn run(home: &Path, command: &JournalCommand, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(super) fn run(
+    home: &Path,
+    command: &JournalCommand,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     let home = Home::existing(home)?;
     let reader = Reader::open(&home.state())?;
     match command {
@@ -40,7 +44,10 @@ fn list(reader: &Reader, args: &JournalFilterArgs, printer: &Printer) -> anyhow:
         printer.json(&rows)?;
     } else {
         let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
-        printer.table(&["row", "at (UTC)", "recipe", "sender", "tier", "by", "action", "reason"], &cells)?;
+        printer.table(
+            &["row", "at (UTC)", "recipe", "sender", "tier", "by", "action", "reason"],
+            &cells,
+        )?;
     }
     Ok(Outcome::Done)
 }
@@ -72,7 +79,8 @@ fn cells(record: &JournalRecord) -> Vec<String> {
 
 fn show(reader: &Reader, id: JournalId, printer: &Printer) -> anyhow::Result<Outcome> {
     let Some(story) = reader.journal_show(id)? else {
-        printer.talk(&format!("the journal has no row {id}; `thrall journal list` shows the newest"));
+        printer
+            .talk(&format!("the journal has no row {id}; `thrall journal list` shows the newest"));
         return Ok(Outcome::No);
     };
     if printer.is_json() {
@@ -86,7 +94,12 @@ fn show(reader: &Reader, id: JournalId, printer: &Printer) -> anyhow::Result<Out
     Ok(Outcome::Done)
 }
 
-fn tail(reader: &Reader, once: bool, mut after: JournalId, printer: &Printer) -> anyhow::Result<Outcome> {
+fn tail(
+    reader: &Reader,
+    once: bool,
+    mut after: JournalId,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     loop {
         let rows = reader.tail(after, TAIL_PAGE)?;
         for record in &rows {

@@ -15,7 +15,11 @@ use crate::model::catalogue::Entry;
 use crate::model::pull::{self, Progress, PullError, PullOutcome};
 use crate::model_files::ModelFiles;
 
-pub(super) fn run(home: &Path, command: &ModelCommand, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(super) fn run(
+    home: &Path,
+    command: &ModelCommand,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     let files = ModelFiles::of_home(&Home::new(home))?;
     match command {
         ModelCommand::List => list(&files, printer),
@@ -61,7 +65,9 @@ fn list(files: &ModelFiles, printer: &Printer) -> anyhow::Result<Outcome> {
             vec![
                 one.name.to_owned(),
                 format!("{} MB", one.bytes / 1_000_000),
-                one.path.as_ref().map_or_else(|| "not fetched".to_owned(), |path| path.display().to_string()),
+                one.path
+                    .as_ref()
+                    .map_or_else(|| "not fetched".to_owned(), |path| path.display().to_string()),
                 one.licence.to_owned(),
                 one.description.to_owned(),
             ]
@@ -78,7 +84,11 @@ fn pull_all(
     from_file: Option<&Path>,
     printer: &Printer,
 ) -> anyhow::Result<Outcome> {
-    let entries = if missing { files.catalogue().entries().iter().filter(|entry| entry.default).collect() } else { named(files, names)? };
+    let entries = if missing {
+        files.catalogue().entries().iter().filter(|entry| entry.default).collect()
+    } else {
+        named(files, names)?
+    };
     if from_file.is_some() && entries.len() != 1 {
         bail!("--from-file takes exactly one model name");
     }
@@ -92,9 +102,15 @@ fn pull_all(
         match pulled {
             // With --missing a model that is there is not worth a word.
             Ok(PullOutcome::AlreadyThere { .. }) if missing => {}
-            Ok(PullOutcome::AlreadyThere { path }) => printer.talk(&format!("{}: there already, {}", entry.name, path.display())),
+            Ok(PullOutcome::AlreadyThere { path }) => {
+                printer.talk(&format!("{}: there already, {}", entry.name, path.display()))
+            }
             Ok(PullOutcome::Fetched { path, from }) => {
-                printer.talk(&format!("{}: fetched from {from}, SHA-256 right, {}", entry.name, path.display()));
+                printer.talk(&format!(
+                    "{}: fetched from {from}, SHA-256 right, {}",
+                    entry.name,
+                    path.display()
+                ));
             }
             Err(error) => {
                 report(printer, entry, &error);
@@ -106,13 +122,20 @@ fn pull_all(
 }
 
 fn verify(files: &ModelFiles, names: &[String], printer: &Printer) -> anyhow::Result<Outcome> {
-    let entries = if names.is_empty() { files.catalogue().entries().iter().collect() } else { named(files, names)? };
+    let entries = if names.is_empty() {
+        files.catalogue().entries().iter().collect()
+    } else {
+        named(files, names)?
+    };
     let mut outcome = Outcome::Done;
     let mut checked = Vec::new();
     for entry in entries {
         let Some(path) = files.find(entry) else {
             if !names.is_empty() {
-                printer.talk(&format!("{}: not on disk, fetch it with `thrall model pull {}`", entry.name, entry.name));
+                printer.talk(&format!(
+                    "{}: not on disk, fetch it with `thrall model pull {}`",
+                    entry.name, entry.name
+                ));
                 outcome = Outcome::No;
             }
             continue;
@@ -141,7 +164,9 @@ fn named<'a>(files: &'a ModelFiles, names: &[String]) -> anyhow::Result<Vec<&'a 
     }
     names
         .iter()
-        .map(|name| files.catalogue().find(name).with_context(|| format!("cannot find the model {name:?}")))
+        .map(|name| {
+            files.catalogue().find(name).with_context(|| format!("cannot find the model {name:?}"))
+        })
         .collect()
 }
 

@@ -12,8 +12,10 @@ pub(super) fn items(total: u64, what: &str) -> ProgressBar {
 
 /// A bar over bytes.
 pub(super) fn bytes(total: u64, what: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} [{bar:32}] {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template(
+        "{msg} [{bar:32}] {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar());
     bar(total, what, style)
 }
 

@@ -18,7 +18,11 @@ use crate::recipes::folder::MAX_COMPONENT_BYTES;
 use crate::recipes::registry::{Entry, Registry, State};
 use crate::strict_toml::Problem;
 
-pub(super) async fn run(home: &Path, command: &RecipeCommand, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(super) async fn run(
+    home: &Path,
+    command: &RecipeCommand,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     let home = Home::existing(home)?;
     let config = Config::load(&home.config_file())?;
     let deciders = app::deciders(&home, &config)?;
@@ -59,7 +63,9 @@ struct Listed {
 fn listed(entry: &Entry) -> Listed {
     let reason = match &entry.state {
         State::Suspended(reason) => reason.clone(),
-        State::Rejected(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        State::Rejected(problems) => {
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        }
         State::Live(_) | State::Disabled => String::new(),
     };
     let revision = entry.revision.as_deref();
@@ -100,7 +106,10 @@ fn list(registry: &Registry, printer: &Printer) -> anyhow::Result<Outcome> {
             ]
         })
         .collect();
-    printer.table(&["name", "state", "mode", "file wants", "trigger", "priority", "revision", "reason"], &rows)?;
+    printer.table(
+        &["name", "state", "mode", "file wants", "trigger", "priority", "revision", "reason"],
+        &rows,
+    )?;
     for one in &listed {
         for warning in &one.warnings {
             printer.talk(&format!("warning: {warning}"));
@@ -109,7 +118,11 @@ fn list(registry: &Registry, printer: &Printer) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-async fn check_file(deciders: &app::Deciders, file: &Path, printer: &Printer) -> anyhow::Result<Outcome> {
+async fn check_file(
+    deciders: &app::Deciders,
+    file: &Path,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     let bytes = read_bounded(file)?;
     let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     match file.extension().and_then(|ending| ending.to_str()) {
@@ -135,7 +148,11 @@ async fn check_file(deciders: &app::Deciders, file: &Path, printer: &Printer) ->
                     report.world.as_str(),
                     report.size,
                     report.id.0,
-                    if report.imports.is_empty() { "nothing".to_owned() } else { report.imports.join(", ") }
+                    if report.imports.is_empty() {
+                        "nothing".to_owned()
+                    } else {
+                        report.imports.join(", ")
+                    }
                 ))?;
                 Ok(Outcome::Done)
             }
@@ -158,7 +175,11 @@ fn read_bounded(file: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn check_all(registry: &Registry, prompt_problems: &[String], printer: &Printer) -> anyhow::Result<Outcome> {
+fn check_all(
+    registry: &Registry,
+    prompt_problems: &[String],
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     let mut problems = app::recipe_problems(registry);
     problems.extend(prompt_problems.iter().cloned());
     for one in registry.entries().map(listed) {
@@ -194,7 +215,12 @@ fn fail(problems: &[Problem], printer: &Printer) -> anyhow::Result<Outcome> {
     Ok(Outcome::No)
 }
 
-fn show(registry: &Registry, deciders: &app::Deciders, name: &str, printer: &Printer) -> anyhow::Result<Outcome> {
+fn show(
+    registry: &Registry,
+    deciders: &app::Deciders,
+    name: &str,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     let Some(entry) = registry.entry(name) else {
         let hint = nearest(name, registry.entries().map(|entry| entry.name.as_str()))
             .map_or_else(String::new, |near| format!(", did you mean {near:?}?"));

@@ -41,6 +41,8 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
     let mut background = JoinSet::new();
     background.spawn(watch_folders(Arc::clone(&app), stopped.clone()));
     background.spawn(tick(Arc::clone(&app), stopped.clone()));
+    let warming = Arc::clone(&app);
+    background.spawn(async move { warming.warm_model().await });
     for warning in &app.config.warnings {
         printer.talk(&format!("warning: {warning}"));
     }
@@ -58,7 +60,10 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
     // Intake first, then the runs in flight, then the outbox and the store.
     let drained = async {
         stop.send_replace(true);
-        drop(tokio::time::timeout(GRACE, async { while listeners.join_next().await.is_some() {} }).await);
+        drop(
+            tokio::time::timeout(GRACE, async { while listeners.join_next().await.is_some() {} })
+                .await,
+        );
         background.shutdown().await;
         app.engine.idle().await;
         running.stop().await;
@@ -73,14 +78,23 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
 
 /// One socket for each role that can connect.
 fn roles(app: &App) -> Vec<(String, Role)> {
-    let mut roles = vec![("operator".to_owned(), Role::Operator), ("agent".to_owned(), Role::Agent)];
-    roles.extend(app.sources().into_iter().map(|source| (format!("source-{}", source.name), Role::Source(source))));
+    let mut roles =
+        vec![("operator".to_owned(), Role::Operator), ("agent".to_owned(), Role::Agent)];
+    roles.extend(
+        app.sources()
+            .into_iter()
+            .map(|source| (format!("source-{}", source.name), Role::Source(source))),
+    );
     roles
 }
 
 fn server_state(app: &Arc<App>) -> ServerState {
     let for_health = Arc::clone(app);
-    ServerState { engine: app.engine.clone(), health: Arc::new(move || for_health.health()), source: None }
+    ServerState {
+        engine: app.engine.clone(),
+        health: Arc::new(move || for_health.health()),
+        source: None,
+    }
 }
 
 /// Binds a socket in `run/`. One left behind by a service that died is
@@ -88,9 +102,11 @@ fn server_state(app: &Arc<App>) -> ServerState {
 fn bind(home: &Home, name: &str) -> anyhow::Result<UnixListener> {
     let path = home.socket(name);
     if path.exists() {
-        std::fs::remove_file(&path).with_context(|| format!("cannot replace {}", path.display()))?;
+        std::fs::remove_file(&path)
+            .with_context(|| format!("cannot replace {}", path.display()))?;
     }
-    let listener = UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let listener = UnixListener::bind(&path)
+        .with_context(|| format!("cannot listen on {}", path.display()))?;
     restrict(&path)?;
     Ok(listener)
 }
@@ -101,7 +117,12 @@ fn restrict(path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot set the mode of {}", path.display()))
 }
 
-async fn listen(listener: UnixListener, state: ServerState, role: Role, mut stopped: watch::Receiver<bool>) {
+async fn listen(
+    listener: UnixListener,
+    state: ServerState,
+    role: Role,
+    mut stopped: watch::Receiver<bool>,
+) {
     let stop = async move {
         // An error means that the sender is gone, which is a stop as well.
         drop(stopped.wait_for(|stop| *stop).await);
@@ -137,5 +158,6 @@ async fn tick(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
         }
         number += 1;
         app.tick(number).await;
+        app.flush_due().await;
     }
 }

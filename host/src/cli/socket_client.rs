@@ -33,17 +33,25 @@ impl SocketClient {
     pub(super) async fn send_events(&self, lines: Vec<u8>) -> anyhow::Result<Sent> {
         let (status, body) = self.request(Method::POST, "/thrall/events", lines).await?;
         match status {
-            StatusCode::ACCEPTED | StatusCode::UNPROCESSABLE_ENTITY => Ok(Sent::Answered(serde_json::from_slice(&body)?)),
+            StatusCode::ACCEPTED | StatusCode::UNPROCESSABLE_ENTITY => {
+                Ok(Sent::Answered(serde_json::from_slice(&body)?))
+            }
             StatusCode::TOO_MANY_REQUESTS => Ok(Sent::Busy),
             _ => bail!("the service answered {status}: {}", String::from_utf8_lossy(&body)),
         }
     }
 
-    async fn request(&self, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<(StatusCode, Bytes)> {
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
         let stream = UnixStream::connect(&self.socket)
             .await
             .with_context(|| format!("no service answers on {}", self.socket.display()))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
         let request = Request::builder()
             .method(method)

@@ -44,15 +44,21 @@ pub(super) fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcome> {
         printer.line(&format!("outbox {state:<11}{count}"))?;
     }
     for buffer in &status.buffers {
-        printer.line(&format!("buffer {:<11}{} waiting, {} being flushed", buffer.buffer, buffer.waiting, buffer.flushing))?;
+        printer.line(&format!(
+            "buffer {:<11}{} waiting, {} being flushed",
+            buffer.buffer, buffer.waiting, buffer.flushing
+        ))?;
     }
     for (code, count) in &refused {
         printer.line(&format!("refused {code:<10}{count}"))?;
     }
     if !status.decisions.is_empty() {
         printer.line("decided in the last 24 hours:")?;
-        let rows: Vec<Vec<String>> =
-            status.decisions.iter().map(|(action, by, count)| vec![action.clone(), by.clone(), count.to_string()]).collect();
+        let rows: Vec<Vec<String>> = status
+            .decisions
+            .iter()
+            .map(|(action, by, count)| vec![action.clone(), by.clone(), count.to_string()])
+            .collect();
         printer.table(&["action", "by", "count"], &rows)?;
     }
     Ok(Outcome::Done)

@@ -6,9 +6,13 @@ use crate::journal::Trace;
 /// Prints filter, evaluate, action, host calls and usage, one aspect a line.
 pub(super) fn print(printer: &Printer, trace: &Trace) -> anyhow::Result<()> {
     let filter = &trace.filter;
-    printer.line(&labelled("filter", &join(&[&filter.decision, &format!("tier={}", filter.tier.as_str()), &filter.reason])))?;
+    printer.line(&labelled(
+        "filter",
+        &join(&[&filter.decision, &format!("tier={}", filter.tier.as_str()), &filter.reason]),
+    ))?;
     let evaluate = &trace.evaluate;
-    let confidence = evaluate.result.confidence.map(|c| format!("confidence {c:.2}")).unwrap_or_default();
+    let confidence =
+        evaluate.result.confidence.map(|c| format!("confidence {c:.2}")).unwrap_or_default();
     printer.line(&labelled(
         "evaluate",
         &join(&[
@@ -24,17 +28,28 @@ pub(super) fn print(printer: &Printer, trace: &Trace) -> anyhow::Result<()> {
     }
     if let Some(model) = &evaluate.model {
         let prompt = evaluate.prompt_hash.as_deref().unwrap_or("-");
-        printer.line(&labelled("model", &format!("{model}, prompt {prompt}, {} tokens", trace.usage.model_tokens)))?;
-        let scores: Vec<String> =
-            top_scores(&evaluate.scores).iter().map(|(label, score)| format!("{label} {score:.2}")).collect();
+        printer.line(&labelled(
+            "model",
+            &format!("{model}, prompt {prompt}, {} tokens", trace.usage.model_tokens),
+        ))?;
+        let scores: Vec<String> = top_scores(&evaluate.scores)
+            .iter()
+            .map(|(label, score)| format!("{label} {score:.2}"))
+            .collect();
         printer.line(&labelled("scores", &scores.join(", ")))?;
     }
     let executed = if trace.action.executed { "executed" } else { "not executed" };
     printer.line(&labelled("action", &format!("{} ({executed})", trace.action.name)))?;
     for planned in &trace.action.operations {
-        let ruling = planned.denied_by.as_ref().map_or_else(|| "allowed".to_owned(), |line| format!("denied, missing: {line}"));
+        let ruling = planned
+            .denied_by
+            .as_ref()
+            .map_or_else(|| "allowed".to_owned(), |line| format!("denied, missing: {line}"));
         let detail = serde_json::to_string(&planned.operation).unwrap_or_default();
-        printer.line(&labelled("", &format!("{} {ruling}  {}", planned.operation.kind(), shorten(&detail, 120))))?;
+        printer.line(&labelled(
+            "",
+            &format!("{} {ruling}  {}", planned.operation.kind(), shorten(&detail, 120)),
+        ))?;
     }
     for note in &trace.action.notes {
         printer.line(&labelled("", &format!("note: {note}")))?;
@@ -45,7 +60,10 @@ pub(super) fn print(printer: &Printer, trace: &Trace) -> anyhow::Result<()> {
             Ok(answer) => shorten(&serde_json::to_string(answer).unwrap_or_default(), 100),
             Err(error) => error.to_string(),
         };
-        printer.line(&labelled("host call", &format!("{} {interface}.{function} = {answer}", call.stage)))?;
+        printer.line(&labelled(
+            "host call",
+            &format!("{} {interface}.{function} = {answer}", call.stage),
+        ))?;
     }
     for line in &trace.logs {
         printer.line(&labelled("log", &line.message))?;
@@ -62,7 +80,10 @@ pub(super) fn print(printer: &Printer, trace: &Trace) -> anyhow::Result<()> {
         ),
     ))?;
     let recipe = &trace.recipe;
-    printer.line(&labelled("recipe", &format!("{} {} mode={}", recipe.name, recipe.revision.short(), recipe.mode.as_str())))?;
+    printer.line(&labelled(
+        "recipe",
+        &format!("{} {} mode={}", recipe.name, recipe.revision.short(), recipe.mode.as_str()),
+    ))?;
     printer.line(&labelled("hash", &trace.decision_hash.to_string()))
 }
 

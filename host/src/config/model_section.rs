@@ -33,7 +33,8 @@ pub(super) fn model(top: &Table<'_>) -> ModelConfig {
         reason = "between 0 and 1, where f32 is exact enough"
     )]
     let threshold = table.number("threshold", 0.0..=1.0).map(|threshold| threshold as f32);
-    let silence_threshold = table.number("silence_threshold", 0.0..=1.0).map(|threshold| threshold as f32);
+    let silence_threshold =
+        table.number("silence_threshold", 0.0..=1.0).map(|threshold| threshold as f32);
     ModelConfig {
         default: table
             .text("default")

@@ -4,10 +4,10 @@
 
 use std::time::Instant;
 
+use super::RunInput;
 use super::filter::cache_key;
 use super::ports::{ModelQuestion, Ports, PreparedQuestion};
 use super::record::{RunRecord, host_verdict, micros};
-use super::RunInput;
 use crate::envelope::sender::Tier;
 use crate::journal::{CacheEntry, CachedVerdict, EvalType};
 use crate::recipes::{Evaluator, EvaluatorKind, Fallback, LlmSpec, OnFailure, StageSpec};
@@ -48,7 +48,13 @@ impl Decided {
         }
     }
 
-    fn new(input: RunInput<'_>, eval_type: EvalType, stage: &str, verdict: Verdict, mut notes: Vec<String>) -> Self {
+    fn new(
+        input: RunInput<'_>,
+        eval_type: EvalType,
+        stage: &str,
+        verdict: Verdict,
+        mut notes: Vec<String>,
+    ) -> Self {
         let action = declared_action(input, &verdict.action, &mut notes);
         let eval_type = if action == verdict.action { eval_type } else { EvalType::Fallback };
         Self {
@@ -110,21 +116,29 @@ pub(super) async fn apply(ports: &Ports, input: RunInput<'_>, run: &mut RunRecor
     for evaluator in &input.revision.recipe.evaluators {
         let mut details = ModelDetails::default();
         let said = match &evaluator.kind {
-            EvaluatorKind::Component(spec) => ask_component(ports, input, run, evaluator, spec).await,
-            EvaluatorKind::Llm(spec) => ask_model(ports, input, run, evaluator, spec, &mut details).await,
+            EvaluatorKind::Component(spec) => {
+                ask_component(ports, input, run, evaluator, spec).await
+            }
+            EvaluatorKind::Llm(spec) => {
+                ask_model(ports, input, run, evaluator, spec, &mut details).await
+            }
         };
         match said {
             Said::Verdict(verdict) => {
-                let mut decided = Decided::new(input, details.eval_type, &evaluator.stage, verdict, notes);
+                let mut decided =
+                    Decided::new(input, details.eval_type, &evaluator.stage, verdict, notes);
                 decided.model = details.model;
                 decided.prompt_hash = details.prompt_hash;
                 decided.scores = details.scores;
                 return decided;
             }
-            Said::Nothing(note) => notes.extend(note.map(|note| format!("{}: {note}", evaluator.stage))),
+            Said::Nothing(note) => {
+                notes.extend(note.map(|note| format!("{}: {note}", evaluator.stage)))
+            }
         }
     }
-    let reason = notes.last().cloned().unwrap_or_else(|| "no evaluator reached a verdict".to_owned());
+    let reason =
+        notes.last().cloned().unwrap_or_else(|| "no evaluator reached a verdict".to_owned());
     let action = fallback_action(input);
     let verdict = host_verdict(&action, format!("fallback: {reason}"));
     Decided::new(input, EvalType::Fallback, "", verdict, notes)
@@ -143,7 +157,13 @@ async fn ask_component(
             let situation = run.situation(input, stage, spec);
             let outcome = ports
                 .sandbox
-                .hotwire(*component, input.envelope, &situation, StageLimits::decider(), run.door(stage))
+                .hotwire(
+                    *component,
+                    input.envelope,
+                    &situation,
+                    StageLimits::decider(),
+                    run.door(stage),
+                )
                 .await;
             run.keep(stage, outcome)
         }
@@ -156,14 +176,21 @@ async fn ask_component(
             if confidence >= evaluator.threshold {
                 Said::Verdict(verdict)
             } else {
-                Said::Nothing(Some(format!("{} at {confidence:.2}, below the threshold", verdict.action)))
+                Said::Nothing(Some(format!(
+                    "{} at {confidence:.2}, below the threshold",
+                    verdict.action
+                )))
             }
         }
         Ok(None) => Said::Nothing(None),
         Err(fault) => match &spec.on_failure {
             OnFailure::Pass => Said::Nothing(Some(format!("{}: {fault}", fault.code()))),
-            OnFailure::Block => Said::Verdict(host_verdict("log", format!("blocked, {}: {fault}", fault.code()))),
-            OnFailure::Action(action) => Said::Verdict(host_verdict(action, format!("{}: {fault}", fault.code()))),
+            OnFailure::Block => {
+                Said::Verdict(host_verdict("log", format!("blocked, {}: {fault}", fault.code())))
+            }
+            OnFailure::Action(action) => {
+                Said::Verdict(host_verdict(action, format!("{}: {fault}", fault.code())))
+            }
         },
     }
 }
@@ -213,7 +240,8 @@ async fn ask_model(
     match answer {
         Ok(HostAnswer::Classification { best, abstained, scores, tokens }) => {
             run.model_tokens = run.model_tokens.saturating_add(tokens);
-            let confidence = scores.iter().find(|(label, _)| *label == best).map_or(0.0, |(_, score)| *score);
+            let confidence =
+                scores.iter().find(|(label, _)| *label == best).map_or(0.0, |(_, score)| *score);
             if abstained || confidence < evaluator.threshold {
                 return Said::Nothing(Some(format!("unsure: {best} at {confidence:.2}")));
             }
@@ -221,7 +249,9 @@ async fn ask_model(
                 return Said::Nothing(Some(format!("kind {best:?} is mapped to no action")));
             };
             if SILENCING.contains(&action.as_str()) && confidence < prepared.silence_threshold {
-                return Said::Nothing(Some(format!("not sure enough to {action}: {best} at {confidence:.2}")));
+                return Said::Nothing(Some(format!(
+                    "not sure enough to {action}: {best} at {confidence:.2}"
+                )));
             }
             let verdict = Verdict {
                 action: action.clone(),
@@ -236,17 +266,27 @@ async fn ask_model(
             remember(input, run, &prepared, &verdict);
             Said::Verdict(verdict)
         }
-        Ok(_) => Said::Nothing(Some("the model service answered something else than a classification".to_owned())),
-        Err(HostError::Unavailable(ms)) => Said::Nothing(Some(format!("overflow: model busy, free in {ms} ms"))),
+        Ok(_) => Said::Nothing(Some(
+            "the model service answered something else than a classification".to_owned(),
+        )),
+        Err(HostError::Unavailable(ms)) => {
+            Said::Nothing(Some(format!("overflow: model busy, free in {ms} ms")))
+        }
         Err(error) => Said::Nothing(Some(error.to_string())),
     }
 }
 
 /// Keeps the verdict for reuse, if the recipe wants that and the question is
 /// the one that the filter stage looked for.
-fn remember(input: RunInput<'_>, run: &mut RunRecord, prepared: &PreparedQuestion, verdict: &Verdict) {
+fn remember(
+    input: RunInput<'_>,
+    run: &mut RunRecord,
+    prepared: &PreparedQuestion,
+    verdict: &Verdict,
+) {
     let key = cache_key(input, &prepared.input_digest, &prepared.model);
-    let (Some(ttl), true) = (input.revision.recipe.filter.cache_ttl_s, run.cache_key == Some(key)) else {
+    let (Some(ttl), true) = (input.revision.recipe.filter.cache_ttl_s, run.cache_key == Some(key))
+    else {
         return;
     };
     run.cache = Some(CacheEntry {
@@ -259,4 +299,3 @@ fn remember(input: RunInput<'_>, run: &mut RunRecord, prepared: &PreparedQuestio
         expires_at: input.now.plus(std::time::Duration::from_secs(ttl)),
     });
 }
-

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
+use super::RunInput;
 use super::evaluate::Decided;
 use super::ports::{FactError, ModelQuestion, Ports};
 use super::record::{RunRecord, host_verdict};
-use super::RunInput;
 use crate::envelope::sender::Tier;
 use crate::envelope::{Field, sender};
 use crate::ids::Digest;
@@ -23,7 +23,11 @@ pub(super) enum Filtered {
     Pass,
 }
 
-pub(super) async fn apply(ports: &Ports, input: RunInput<'_>, run: &mut RunRecord) -> Result<Filtered, FactError> {
+pub(super) async fn apply(
+    ports: &Ports,
+    input: RunInput<'_>,
+    run: &mut RunRecord,
+) -> Result<Filtered, FactError> {
     let spec = &input.revision.recipe.filter;
     if input.tier == Tier::Blocked {
         return Ok(skip(run, "sender is blocked"));
@@ -69,7 +73,11 @@ fn cooling(
     let recipe = &input.revision.recipe.name;
     let last = ports.facts.cooldown_last(recipe, &key)?;
     run.inputs.cooldown_last = last;
-    run.assumptions.push(Assumption::CooldownUnchanged { recipe: recipe.clone(), key: key.clone(), last });
+    run.assumptions.push(Assumption::CooldownUnchanged {
+        recipe: recipe.clone(),
+        key: key.clone(),
+        last,
+    });
     run.cooldown_key = Some(key);
     let ends = last.map(|last| last.plus(Duration::from_secs(cooldown.seconds)));
     Ok(ends.filter(|ends| *ends > input.now).map(|ends| {
@@ -98,7 +106,12 @@ fn over_rate(
         let verdict = host_verdict(&limit.action, reason);
         return Ok(Some(Decided::by_host(input, EvalType::RateLimit, verdict)));
     }
-    run.assumptions.push(Assumption::RateBelow { recipe: recipe.clone(), sender_key, since, below: limit.max });
+    run.assumptions.push(Assumption::RateBelow {
+        recipe: recipe.clone(),
+        sender_key,
+        since,
+        below: limit.max,
+    });
     Ok(None)
 }
 
@@ -122,7 +135,11 @@ pub(super) fn cache_key(input: RunInput<'_>, question_digest: &Digest, model: &s
     ])
 }
 
-fn from_cache(ports: &Ports, input: RunInput<'_>, run: &mut RunRecord) -> Result<Option<Decided>, FactError> {
+fn from_cache(
+    ports: &Ports,
+    input: RunInput<'_>,
+    run: &mut RunRecord,
+) -> Result<Option<Decided>, FactError> {
     let recipe = &input.revision.recipe;
     let (Some(_), Some(spec)) = (recipe.filter.cache_ttl_s, first_llm(input)) else {
         return Ok(None);
@@ -162,13 +179,24 @@ fn first_llm(input: RunInput<'_>) -> Option<&LlmSpec> {
 
 const STAGE: &str = "filter";
 
-async fn ask_component(ports: &Ports, input: RunInput<'_>, run: &mut RunRecord, spec: &StageSpec) -> Filtered {
+async fn ask_component(
+    ports: &Ports,
+    input: RunInput<'_>,
+    run: &mut RunRecord,
+    spec: &StageSpec,
+) -> Filtered {
     let answer = match input.revision.components.get(&spec.component) {
         Some(component) => {
             let situation = run.situation(input, STAGE, spec);
             let outcome = ports
                 .sandbox
-                .filter(*component, input.envelope, &situation, StageLimits::decider(), run.door(STAGE))
+                .filter(
+                    *component,
+                    input.envelope,
+                    &situation,
+                    StageLimits::decider(),
+                    run.door(STAGE),
+                )
                 .await;
             run.keep(STAGE, outcome)
         }
@@ -196,7 +224,12 @@ fn follow(input: RunInput<'_>, run: &mut RunRecord, answer: FilterAnswer) -> Fil
     }
 }
 
-fn on_fault(input: RunInput<'_>, run: &mut RunRecord, spec: &StageSpec, fault: &GuestFault) -> Filtered {
+fn on_fault(
+    input: RunInput<'_>,
+    run: &mut RunRecord,
+    spec: &StageSpec,
+    fault: &GuestFault,
+) -> Filtered {
     run.filter.reason = format!("filter {}: {fault}", fault.code());
     match &spec.on_failure {
         OnFailure::Pass => Filtered::Pass,

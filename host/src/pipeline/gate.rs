@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 
-use crate::grants::Grant;
 use super::ports::{Answers, Scope};
+use crate::grants::Grant;
 use crate::stage::{HostAnswer, HostCallRecord, HostCalls, HostError, HostRequest, StageLimits};
 
 /// The gate of one run; every stage gets a door in it.
@@ -68,7 +68,12 @@ impl HostCalls for Door {
         let started = Instant::now();
         let answer = self.gate.decide(&self.stage, &request).await;
         let wall_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.gate.keep(HostCallRecord { stage: self.stage.clone(), request, answer: answer.clone(), wall_us });
+        self.gate.keep(HostCallRecord {
+            stage: self.stage.clone(),
+            request,
+            answer: answer.clone(),
+            wall_us,
+        });
         answer
     }
 }

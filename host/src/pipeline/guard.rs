@@ -86,8 +86,10 @@ mod tests {
 
     #[test]
     fn own_ignored_and_invalid_are_stopped() {
-        let rules =
-            GuardRules { own_node: Some("aa".repeat(32)), ignored_msg_types: vec!["ack".to_owned()] };
+        let rules = GuardRules {
+            own_node: Some("aa".repeat(32)),
+            ignored_msg_types: vec!["ack".to_owned()],
+        };
         assert_eq!(check(&rules, &mail(&"AA".repeat(32), "text", "hi")), Some(Stop::OwnNode));
         assert_eq!(check(&rules, &mail(&"bb".repeat(32), "ack", "hi")), Some(Stop::IgnoredType));
         assert_eq!(check(&rules, &mail("nobody", "text", "hi")), Some(Stop::InvalidSender));

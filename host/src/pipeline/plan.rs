@@ -1,10 +1,10 @@
 //! The plan stage: the action's component turns the verdict into operations,
 //! and each operation is held against the grant. Nothing is performed here.
 
+use super::RunInput;
 use super::evaluate::{Decided, fallback_action};
 use super::ports::Ports;
 use super::record::RunRecord;
-use super::RunInput;
 use crate::operation::{Operation, PlannedOperation};
 use crate::recipes::{ActionSpec, ComponentSource, OnFailure};
 use crate::stage::{GuestFault, StageLimits};
@@ -25,7 +25,12 @@ impl Planned {
     }
 }
 
-pub(super) async fn apply(ports: &Ports, input: RunInput<'_>, run: &mut RunRecord, decided: &Decided) -> Planned {
+pub(super) async fn apply(
+    ports: &Ports,
+    input: RunInput<'_>,
+    run: &mut RunRecord,
+    decided: &Decided,
+) -> Planned {
     let mut notes = Vec::new();
     let first = plan_action(ports, input, run, &decided.action, &decided.verdict).await;
     let operations = match first {
@@ -48,9 +53,13 @@ pub(super) async fn apply(ports: &Ports, input: RunInput<'_>, run: &mut RunRecor
         }
     };
     let completed = operations.is_some();
-    let operations: Vec<PlannedOperation> =
-        operations.unwrap_or_default().into_iter().map(|operation| rule_on(input, operation)).collect();
-    let superseded = input.answered && operations.iter().any(|planned| answers_sender(&planned.operation));
+    let operations: Vec<PlannedOperation> = operations
+        .unwrap_or_default()
+        .into_iter()
+        .map(|operation| rule_on(input, operation))
+        .collect();
+    let superseded =
+        input.answered && operations.iter().any(|planned| answers_sender(&planned.operation));
     Planned { operations, completed, superseded, notes }
 }
 
@@ -85,7 +94,14 @@ async fn plan_action(
     let situation = run.situation(input, &stage, &spec.stage);
     let outcome = ports
         .sandbox
-        .action(*component, input.envelope, &situation, verdict, StageLimits::action(), run.door(&stage))
+        .action(
+            *component,
+            input.envelope,
+            &situation,
+            verdict,
+            StageLimits::action(),
+            run.door(&stage),
+        )
         .await;
     run.keep(&stage, outcome)
 }
@@ -93,7 +109,9 @@ async fn plan_action(
 /// `log` and `drop` exist in every recipe without being declared; as such they
 /// have nothing to compute, and no sandbox is started for them.
 fn implicit(spec: &ActionSpec, verdict: &Verdict) -> Option<Vec<Operation>> {
-    if spec.is_declared || spec.stage.component != ComponentSource::Bundled(ComponentSource::STEPS.to_owned()) {
+    if spec.is_declared
+        || spec.stage.component != ComponentSource::Bundled(ComponentSource::STEPS.to_owned())
+    {
         return None;
     }
     match spec.name.as_str() {

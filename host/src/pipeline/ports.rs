@@ -8,8 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::clock::TimestampMs;
-use crate::envelope::{Envelope, Field};
 use crate::envelope::sender::Tier;
+use crate::envelope::{Envelope, Field};
 use crate::ids::Digest;
 use crate::journal::CachedVerdict;
 use crate::recipes::LlmSpec;
@@ -35,7 +35,13 @@ pub trait Facts: Send + Sync {
     ///
     /// # Errors
     /// See [`Facts::cooldown_last`].
-    fn rate_count(&self, recipe: &str, sender_key: &str, since: TimestampMs, cap: u32) -> Result<u32, FactError>;
+    fn rate_count(
+        &self,
+        recipe: &str,
+        sender_key: &str,
+        since: TimestampMs,
+        cap: u32,
+    ) -> Result<u32, FactError>;
 
     /// A model's verdict kept under this key and not yet expired.
     ///
@@ -47,7 +53,12 @@ pub trait Facts: Send + Sync {
     ///
     /// # Errors
     /// See [`Facts::cooldown_last`].
-    fn context(&self, recipe: &str, session: &str, now: TimestampMs) -> Result<Vec<Field>, FactError>;
+    fn context(
+        &self,
+        recipe: &str,
+        session: &str,
+        now: TimestampMs,
+    ) -> Result<Vec<Field>, FactError>;
 }
 
 /// Who asks: authority and namespace of a host call.

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::RunInput;
 use super::evaluate::Decided;
 use super::gate::Gate;
 use super::plan::Planned;
 use super::ports::{Ports, Scope};
-use super::RunInput;
 use crate::envelope::{Field, sender};
 use crate::ids::Digest;
 use crate::journal::{
-    ActionTrace, Assumption, CacheEntry, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace, FilterTrace, HostInputs,
-    RecipeTrace, Trace, UsageTrace, decision_hash,
+    ActionTrace, Assumption, CacheEntry, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace,
+    FilterTrace, HostInputs, RecipeTrace, Trace, UsageTrace, decision_hash,
 };
 use crate::recipes::StageSpec;
 use crate::stage::{HostCallRecord, HostCalls, LogLine, StageOutcome};
@@ -51,7 +51,11 @@ impl RunRecord {
         };
         Self {
             started: Instant::now(),
-            gate: Arc::new(Gate::new(scope.clone(), Arc::clone(&input.revision.grant), Arc::clone(&ports.answers))),
+            gate: Arc::new(Gate::new(
+                scope.clone(),
+                Arc::clone(&input.revision.grant),
+                Arc::clone(&ports.answers),
+            )),
             scope,
             filter: FilterTrace {
                 decision: "pass".to_owned(),
@@ -81,12 +85,19 @@ impl RunRecord {
         "inject".clone_into(&mut self.filter.decision);
         self.gathered.retain(|field| field.name != FILTER_DECISION);
         self.gathered.push(Field::new(FILTER_DECISION, "inject"));
-        let named = fields.into_iter().map(|field| Field::new(format!("inject.{}", field.name), field.value));
+        let named = fields
+            .into_iter()
+            .map(|field| Field::new(format!("inject.{}", field.name), field.value));
         self.gathered.extend(named);
     }
 
     /// What a stage is told besides the envelope.
-    pub(super) fn situation(&self, input: RunInput<'_>, stage: &str, spec: &StageSpec) -> Situation {
+    pub(super) fn situation(
+        &self,
+        input: RunInput<'_>,
+        stage: &str,
+        spec: &StageSpec,
+    ) -> Situation {
         Situation {
             now: input.now,
             seed: verdict::seed(&input.envelope.id, &self.scope.recipe, stage),
@@ -103,7 +114,11 @@ impl RunRecord {
     }
 
     /// Keeps what a call used and logged, and hands on its answer.
-    pub(super) fn keep<T>(&mut self, stage: &str, outcome: StageOutcome<T>) -> Result<T, crate::stage::GuestFault> {
+    pub(super) fn keep<T>(
+        &mut self,
+        stage: &str,
+        outcome: StageOutcome<T>,
+    ) -> Result<T, crate::stage::GuestFault> {
         self.usage.push((stage.to_owned(), outcome.usage));
         self.logs.extend(outcome.logs);
         outcome.answer
@@ -114,7 +129,12 @@ impl RunRecord {
         self.gate.keep(record);
     }
 
-    pub(super) fn into_commit(self, input: RunInput<'_>, decided: Option<Decided>, planned: Planned) -> Commit {
+    pub(super) fn into_commit(
+        self,
+        input: RunInput<'_>,
+        decided: Option<Decided>,
+        planned: Planned,
+    ) -> Commit {
         let wall_us = micros(self.started.elapsed());
         let skipped = decided.is_none();
         let decided = decided.unwrap_or_else(|| Decided::skipped(&self.filter.reason));
@@ -184,7 +204,12 @@ impl RunRecord {
             },
             decision_hash: hash,
         };
-        let task = input.revision.recipe.actions.get(&decided.action).and_then(|action| action.task.clone());
+        let task = input
+            .revision
+            .recipe
+            .actions
+            .get(&decided.action)
+            .and_then(|action| action.task.clone());
         Commit {
             row,
             trace,
@@ -229,4 +254,3 @@ pub(super) fn micros(duration: Duration) -> u64 {
 pub(super) fn host_verdict(action: &str, reason: impl Into<String>) -> Verdict {
     Verdict::certain(action, reason)
 }
-

@@ -5,22 +5,39 @@ use super::RunInput;
 use super::evaluate::fallback_action;
 use super::guard::Stop;
 use crate::clock::TimestampMs;
-use crate::envelope::sender::{self, Tier};
 use crate::envelope::Envelope;
+use crate::envelope::sender::{self, Tier};
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{
-    ActionTrace, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace, FilterTrace, HostInputs, RecipeTrace, Trace,
-    UsageTrace, decision_hash,
+    ActionTrace, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace, FilterTrace, HostInputs,
+    RecipeTrace, Trace, UsageTrace, decision_hash,
 };
 use crate::recipes::Mode;
 use crate::stage::StageLimits;
 use crate::verdict::Verdict;
 
 /// The guard let no recipe see the event.
-pub fn guard_commit(seq: EnvelopeSeq, envelope: &Envelope, tier: Tier, stop: Stop, now: TimestampMs) -> Commit {
+pub fn guard_commit(
+    seq: EnvelopeSeq,
+    envelope: &Envelope,
+    tier: Tier,
+    stop: Stop,
+    now: TimestampMs,
+) -> Commit {
     let verdict = Verdict::certain(stop.action_name(), stop.reason());
-    let about = About { seq, envelope, tier, now, recipe: "", revision: Digest::ZERO, mode: Mode::Automated };
-    Commit { closes_envelope: true, ..commit(&about, EvalType::Skip, "skip", stop.action_name(), verdict) }
+    let about = About {
+        seq,
+        envelope,
+        tier,
+        now,
+        recipe: "",
+        revision: Digest::ZERO,
+        mode: Mode::Automated,
+    };
+    Commit {
+        closes_envelope: true,
+        ..commit(&about, EvalType::Skip, "skip", stop.action_name(), verdict)
+    }
 }
 
 /// The run took longer than [`StageLimits::RUN_TIME`]: nothing is performed.
@@ -63,9 +80,16 @@ struct About<'a> {
     mode: Mode,
 }
 
-fn commit(about: &About<'_>, eval_type: EvalType, filter: &str, action_name: &str, verdict: Verdict) -> Commit {
+fn commit(
+    about: &About<'_>,
+    eval_type: EvalType,
+    filter: &str,
+    action_name: &str,
+    verdict: Verdict,
+) -> Commit {
     let envelope = about.envelope;
-    let hash = decision_hash::decision_hash(filter, None, about.tier, &verdict, &verdict.action, &[], &[]);
+    let hash =
+        decision_hash::decision_hash(filter, None, about.tier, &verdict, &verdict.action, &[], &[]);
     let row = DecisionRow {
         envelope_seq: about.seq,
         at: about.now,
@@ -106,7 +130,12 @@ fn commit(about: &About<'_>, eval_type: EvalType, filter: &str, action_name: &st
             result: verdict.clone(),
             notes: Vec::new(),
         },
-        action: ActionTrace { name: verdict.action, operations: Vec::new(), executed: false, notes: Vec::new() },
+        action: ActionTrace {
+            name: verdict.action,
+            operations: Vec::new(),
+            executed: false,
+            notes: Vec::new(),
+        },
         host_calls: Vec::new(),
         host_inputs: HostInputs { tier: Some(about.tier), ..HostInputs::default() },
         logs: Vec::new(),

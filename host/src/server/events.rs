@@ -27,9 +27,16 @@ pub enum EventAnswer {
     Refused { code: String, reason: String },
 }
 
-pub(super) async fn post(State(state): State<ServerState>, body: Bytes) -> Result<Response, Problem> {
+pub(super) async fn post(
+    State(state): State<ServerState>,
+    body: Bytes,
+) -> Result<Response, Problem> {
     let Some(source) = &state.source else {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "not_a_source", "this socket brings no events"));
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "not_a_source",
+            "this socket brings no events",
+        ));
     };
     let lines: Vec<&[u8]> = split_envelopes(&body);
     if lines.is_empty() || lines.len() > MAX_BATCH {
@@ -53,7 +60,10 @@ pub(super) async fn post(State(state): State<ServerState>, body: Bytes) -> Resul
             Ok(_) => answers.extend(accepted.next().map(to_answer)),
             Err(refusal) => {
                 state.engine.count_refusal(&source.name, refusal.code()).await;
-                answers.push(EventAnswer::Refused { code: refusal.code().to_owned(), reason: refusal.to_string() });
+                answers.push(EventAnswer::Refused {
+                    code: refusal.code().to_owned(),
+                    reason: refusal.to_string(),
+                });
             }
         }
     }
@@ -74,7 +84,9 @@ fn split_envelopes(body: &[u8]) -> Vec<&[u8]> {
 fn to_answer(accepted: Accepted) -> EventAnswer {
     match accepted {
         Accepted::New { seq, conflict } => EventAnswer::Accepted { seq, id_conflict: conflict },
-        Accepted::Duplicate { seq, first_journal_id } => EventAnswer::Duplicate { seq, journal_id: first_journal_id },
+        Accepted::Duplicate { seq, first_journal_id } => {
+            EventAnswer::Duplicate { seq, journal_id: first_journal_id }
+        }
     }
 }
 

@@ -28,14 +28,23 @@ impl IntoResponse for Problem {
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
+        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], Json(body))
+            .into_response()
     }
 }
 
 pub(super) async fn no_such_route(uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no_such_route", format!("{} is not there for this socket", uri.path()))
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no_such_route",
+        format!("{} is not there for this socket", uri.path()),
+    )
 }
 
 pub(super) async fn no_such_method(uri: Uri) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", format!("{} takes another method", uri.path()))
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "no_such_method",
+        format!("{} takes another method", uri.path()),
+    )
 }

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::WasmSandbox;
 use super::convert;
 use super::linker::LinkedComponent;
-use super::WasmSandbox;
 use crate::envelope::Envelope;
 use crate::stage::{ComponentId, GuestFault, HostCalls, StageLimits};
 use crate::verdict::Situation;
@@ -34,11 +34,15 @@ impl WasmSandbox {
         let mut call = self.begin(situation, limits, host).await?;
         let failed = |error: wasmtime::Error| GuestFault::Trapped(error.to_string());
         let guest = linked.instantiate_async(&mut call.store).await.map_err(failed)?;
-        let (envelope, situation) = (convert::to_envelope(envelope), convert::to_situation(situation));
+        let (envelope, situation) =
+            (convert::to_envelope(envelope), convert::to_situation(situation));
         let mut durations = Vec::new();
         for _ in 0..calls {
             let started = Instant::now();
-            let answer = guest.call_evaluate(&mut call.store, &envelope, &situation).await.map_err(failed)?;
+            let answer = guest
+                .call_evaluate(&mut call.store, &envelope, &situation)
+                .await
+                .map_err(failed)?;
             durations.push(started.elapsed());
             answer.map_err(GuestFault::Refused)?;
         }

@@ -45,7 +45,7 @@ pub struct ComponentReport {
 #[serde(tag = "error", content = "detail", rename_all = "kebab-case")]
 pub enum LoadError {
     #[error(
-        "is {0} bytes; a component may have {MAX_COMPONENT_BYTES}: strip debug information, or leave out what the recipe does not use"
+        "is {0} bytes; a component may have 32 MiB: strip debug information, or leave out what the recipe does not use"
     )]
     TooLarge(u64),
     #[error("is not WebAssembly: it does not begin like a component")]

@@ -21,7 +21,9 @@ use crate::envelope::{Envelope, Field};
 use crate::home::{FOLDERS, Home};
 use crate::journal::Commit;
 use crate::recipes::ComponentSource;
-use crate::stage::{ComponentId, HostAnswer, HostCalls, HostError, HostRequest, Sandbox, StageLimits};
+use crate::stage::{
+    ComponentId, HostAnswer, HostCalls, HostError, HostRequest, Sandbox, StageLimits,
+};
 use crate::store;
 use crate::verdict::Situation;
 use crate::wasm::{SandboxSettings, WasmSandbox};
@@ -85,7 +87,11 @@ message = "seen: {{verdict.reason}}"
 
 const GRANT: &str = "mode = \"automated\"\n";
 
-pub(super) async fn measure(events: u32, rounds: u32, printer: &Printer) -> anyhow::Result<EngineFigures> {
+pub(super) async fn measure(
+    events: u32,
+    rounds: u32,
+    printer: &Printer,
+) -> anyhow::Result<EngineFigures> {
     let mut rates = Vec::new();
     let mut bare = Vec::new();
     let mut waits = Vec::new();
@@ -128,7 +134,8 @@ impl BenchHome {
         let root = std::env::temp_dir().join(format!("thrall-bench-{}", uuid::Uuid::now_v7()));
         let home = Home::new(&root);
         for (name, _) in FOLDERS {
-            std::fs::create_dir_all(root.join(name)).context("cannot make a folder for the measurement")?;
+            std::fs::create_dir_all(root.join(name))
+                .context("cannot make a folder for the measurement")?;
         }
         std::fs::write(home.config_file(), "")?;
         std::fs::write(home.recipes().join("bench.toml"), RECIPE)?;
@@ -154,7 +161,10 @@ fn draft(number: u32) -> Draft {
         id: Some(format!("bench-{number}")),
         trigger: "on_mail".to_owned(),
         fields: vec![
-            Field::new("body_text", format!("Please look at report {number}; nothing urgent, thank you.")),
+            Field::new(
+                "body_text",
+                format!("Please look at report {number}; nothing urgent, thank you."),
+            ),
             Field::new("from_node", sender),
             Field::new("msg_type", "text"),
             Field::new("session_id", format!("s{}", number % 50)),
@@ -166,7 +176,11 @@ fn draft(number: u32) -> Draft {
 async fn throughput(events: u32) -> anyhow::Result<f64> {
     let bench = BenchHome::new()?;
     let app = App::open(bench.home.clone(), Arc::new(SystemClock), Pace::Live).await?;
-    ensure!(app.health().recipes_live == 1, "the recipe of the measurement does not load: {:?}", app.health().problems);
+    ensure!(
+        app.health().recipes_live == 1,
+        "the recipe of the measurement does not load: {:?}",
+        app.health().problems
+    );
     let running = app.start();
     let source = source();
     let drafts: Vec<Draft> = (0..events).map(draft).collect();
@@ -192,7 +206,8 @@ async fn latencies(events: u32, rate: f64) -> anyhow::Result<Vec<f64>> {
         // The receiver lives until the measurement is over.
         let _ = sender.send((commit.row.envelope_seq, Instant::now()));
     });
-    let app = App::open_observed(bench.home.clone(), Arc::new(SystemClock), Pace::Live, observer).await?;
+    let app =
+        App::open_observed(bench.home.clone(), Arc::new(SystemClock), Pace::Live, observer).await?;
     let running = app.start();
     let source = source();
     let started = Instant::now();
@@ -276,7 +291,13 @@ async fn sandbox(rounds: u32) -> anyhow::Result<SandboxFigures> {
         for _ in 0..CALLS {
             let started = Instant::now();
             let outcome = sandbox
-                .hotwire(rules, &envelope, &rules_situation, StageLimits::decider(), Arc::clone(&host))
+                .hotwire(
+                    rules,
+                    &envelope,
+                    &rules_situation,
+                    StageLimits::decider(),
+                    Arc::clone(&host),
+                )
                 .await;
             outcome.answer?;
             fresh.push(micros(started.elapsed()));
@@ -288,14 +309,19 @@ async fn sandbox(rounds: u32) -> anyhow::Result<SandboxFigures> {
             for _ in 0..CALLS {
                 let started = Instant::now();
                 let gate = door();
-                let outcome =
-                    sandbox.hotwire(offender, envelope, &offender_situation, StageLimits::decider(), gate).await;
+                let outcome = sandbox
+                    .hotwire(offender, envelope, &offender_situation, StageLimits::decider(), gate)
+                    .await;
                 outcome.answer?;
                 sample.push(micros(started.elapsed()));
             }
         }
     }
-    Ok(SandboxFigures { fresh: median(fresh), warm: median(warm), host_call: median(with) - median(without) })
+    Ok(SandboxFigures {
+        fresh: median(fresh),
+        warm: median(warm),
+        host_call: median(with) - median(without),
+    })
 }
 
 fn stamped(draft: Draft) -> Envelope {
@@ -330,8 +356,10 @@ fn door() -> Arc<dyn HostCalls> {
         from_node: String::new(),
         now: TimestampMs(1_700_000_000_000),
     };
-    let grant = crate::grants::parse("bench", "imports = [\"journal-read\"]").unwrap_or_else(|_| crate::grants::Grant::nothing("bench"));
-    Arc::new(crate::pipeline::gate::Gate::new(scope, Arc::new(grant), Arc::new(Answers))).for_stage("bench")
+    let grant = crate::grants::parse("bench", "imports = [\"journal-read\"]")
+        .unwrap_or_else(|_| crate::grants::Grant::nothing("bench"));
+    Arc::new(crate::pipeline::gate::Gate::new(scope, Arc::new(grant), Arc::new(Answers)))
+        .for_stage("bench")
 }
 
 /// Answers every question at once.
@@ -346,7 +374,11 @@ impl HostCalls for Answers {
 
 #[async_trait]
 impl crate::pipeline::ports::Answers for Answers {
-    async fn answer(&self, _: &crate::pipeline::ports::Scope, _: &HostRequest) -> Result<HostAnswer, HostError> {
+    async fn answer(
+        &self,
+        _: &crate::pipeline::ports::Scope,
+        _: &HostRequest,
+    ) -> Result<HostAnswer, HostError> {
         Ok(HostAnswer::Count(0))
     }
 }

@@ -31,7 +31,11 @@ impl Lines {
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         if path.as_os_str() == "-" {
             let mut bytes = Vec::new();
-            std::io::stdin().lock().take(MAX_STDIN_BYTES).read_to_end(&mut bytes).context("cannot read standard input")?;
+            std::io::stdin()
+                .lock()
+                .take(MAX_STDIN_BYTES)
+                .read_to_end(&mut bytes)
+                .context("cannot read standard input")?;
             let (digest, total) = scan(&mut bytes.as_slice())?;
             return Ok(Self { reader: Box::new(Cursor::new(bytes)), digest, total, number: 0 });
         }
@@ -59,7 +63,10 @@ impl Lines {
     }
 
     /// The next lines as they stand, with their numbers; `None` at the end.
-    pub(super) fn next_raw_batch(&mut self, max: usize) -> anyhow::Result<Option<Vec<(u64, Vec<u8>)>>> {
+    pub(super) fn next_raw_batch(
+        &mut self,
+        max: usize,
+    ) -> anyhow::Result<Option<Vec<(u64, Vec<u8>)>>> {
         let mut batch = Vec::new();
         while batch.len() < max {
             match self.next_line()? {

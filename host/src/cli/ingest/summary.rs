@@ -73,7 +73,12 @@ impl Summary {
     }
 
     /// Reads what was decided after `first_row`.
-    pub(super) fn read_decisions(&mut self, reader: &Reader, first_row: JournalId, with_table: bool) -> anyhow::Result<()> {
+    pub(super) fn read_decisions(
+        &mut self,
+        reader: &Reader,
+        first_row: JournalId,
+        with_table: bool,
+    ) -> anyhow::Result<()> {
         let mut after = first_row;
         loop {
             let page = reader.tail(after, PAGE)?;
@@ -98,18 +103,28 @@ impl Summary {
             printer.json(self)?;
         } else if !self.decisions.is_empty() {
             let rows: Vec<Vec<String>> = self.decisions.iter().map(row).collect();
-            printer.table(&["id", "sender", "tier", "decided by", "action", "reason", "time"], &rows)?;
+            printer.table(
+                &["id", "sender", "tier", "decided by", "action", "reason", "time"],
+                &rows,
+            )?;
             printer.line("")?;
         }
         for refused in &self.refusals {
-            printer.talk(&format!("line {}: refused ({}): {}", refused.line, refused.code, refused.reason));
+            printer.talk(&format!(
+                "line {}: refused ({}): {}",
+                refused.line, refused.code, refused.reason
+            ));
         }
         printer.talk(&format!(
             "{} accepted, {} duplicates, {} refused{}",
             self.accepted,
             self.duplicates,
             self.refused,
-            if self.conflicts > 0 { format!(", {} with an id seen before", self.conflicts) } else { String::new() }
+            if self.conflicts > 0 {
+                format!(", {} with an id seen before", self.conflicts)
+            } else {
+                String::new()
+            }
         ));
         if !self.actions.is_empty() {
             printer.talk(&format!("actions: {}", counts(&self.actions)));

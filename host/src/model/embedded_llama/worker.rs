@@ -70,7 +70,8 @@ pub(super) fn run(
             Ok(()) => return,
             Err(error) => error,
         };
-        tracing::warn!(model = %options.path.display(), "{error}");
+        // The first words are those that scripts of the earlier thrall look for.
+        tracing::warn!("Failed to load model: {error}");
         show(state, error.to_string());
         failure = Some(LoadFailure::after(failure.as_ref(), error, seen, Instant::now()));
     }
@@ -90,6 +91,8 @@ fn serve(
     let (llama, model) = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
+            // Shown before it is answered: who was told looks at the state next.
+            show(state, error.to_string());
             first(Err(error.clone()));
             return Err(error);
         }
@@ -97,6 +100,8 @@ fn serve(
     let mut engine = match Engine::new(llama, &model, options) {
         Ok(engine) => engine,
         Err(error) => {
+            // Shown before it is answered: who was told looks at the state next.
+            show(state, error.to_string());
             first(Err(error.clone()));
             return Err(error);
         }
