@@ -22,7 +22,7 @@ use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::capabilities::model_questions::ModelQuestions;
 use crate::clock::Clock;
 use crate::config::{Config, Source};
-use crate::engine::{Engine, EngineRules, Observer, Pace};
+use crate::engine::{Engine, EngineParts, EngineRules, Observer, Pace};
 use crate::envelope::Field;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::Tier;
@@ -163,19 +163,19 @@ impl App {
             engine: Arc::from(ENGINE),
         };
         let for_log = Arc::clone(&log);
-        let engine = Engine::new(
-            Arc::clone(&store),
-            Arc::clone(&registry),
+        let engine = Engine::new(EngineParts {
+            store: Arc::clone(&store),
+            registry: Arc::clone(&registry),
             rules,
             ports,
-            Arc::clone(&clock),
-            config.max_pending_per_lane,
+            clock: Arc::clone(&clock),
+            max_per_lane: config.max_pending_per_lane,
             pace,
-            Box::new(move |commit| {
+            committed: Box::new(move |commit| {
                 for_log.decision(commit);
                 observer(commit);
             }),
-        );
+        });
         let artifacts = Artifacts::open(&home.artifacts())
             .with_context(|| format!("cannot open {}", home.artifacts().display()))?;
         let performer = Arc::new(Mutex::new(Performer::new(Arc::clone(&store), artifacts)));

@@ -93,6 +93,19 @@ struct Job {
     answered: bool,
 }
 
+/// What an engine is made of.
+pub struct EngineParts {
+    pub store: Arc<Store>,
+    pub registry: Arc<ArcSwap<Registry>>,
+    pub rules: Arc<ArcSwap<EngineRules>>,
+    pub ports: Ports,
+    pub clock: Arc<dyn Clock>,
+    /// Events that may wait in one lane before its source has to.
+    pub max_per_lane: usize,
+    pub pace: Pace,
+    pub committed: Observer,
+}
+
 /// See the module's documentation. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
@@ -118,28 +131,19 @@ struct Shared {
 }
 
 impl Engine {
-    pub fn new(
-        store: Arc<Store>,
-        registry: Arc<ArcSwap<Registry>>,
-        rules: Arc<ArcSwap<EngineRules>>,
-        ports: Ports,
-        clock: Arc<dyn Clock>,
-        max_per_lane: usize,
-        pace: Pace,
-        committed: Observer,
-    ) -> Self {
+    pub fn new(parts: EngineParts) -> Self {
         let shared = Shared {
-            store,
-            registry,
-            rules,
-            ports,
-            clock,
-            lanes: Mutex::new(Lanes::new(max_per_lane)),
+            store: parts.store,
+            registry: parts.registry,
+            rules: parts.rules,
+            ports: parts.ports,
+            clock: parts.clock,
+            lanes: Mutex::new(Lanes::new(parts.max_per_lane)),
             work: Notify::new(),
             idle: Notify::new(),
             slots: Arc::new(Semaphore::new(MAX_RUNNING)),
-            model_turns: (pace == Pace::Batch).then(|| Semaphore::new(BATCH_MODEL_TURNS)),
-            committed,
+            model_turns: (parts.pace == Pace::Batch).then(|| Semaphore::new(BATCH_MODEL_TURNS)),
+            committed: parts.committed,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -322,7 +326,7 @@ fn stamp(
 
 /// The tier of an event's sender, as far as its source may assert one.
 pub fn tier_of(rules: &EngineRules, envelope: &Envelope) -> Tier {
-    if rules.asserting_sources.iter().any(|name| *name == envelope.source) {
+    if rules.asserting_sources.contains(&envelope.source) {
         rules.trust.tier_of(envelope.text("from_node"))
     } else {
         Tier::Unknown

@@ -44,7 +44,7 @@ pub async fn run(ports: &Ports, input: RunInput<'_>) -> Result<Commit, FactError
     let filtered = filter::apply(ports, input, &mut run).await?;
     let decided = match filtered {
         filter::Filtered::Skip => None,
-        filter::Filtered::Decided(decided) => Some(decided),
+        filter::Filtered::Decided(decided) => Some(*decided),
         filter::Filtered::Pass => Some(evaluate::apply(ports, input, &mut run).await),
     };
     let planned = match &decided {

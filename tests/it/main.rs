@@ -1,6 +1,14 @@
 //! The promises, one module each, kept against the real program, real SQLite,
 //! real components and a real model.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failing helper is a failing test"
+)]
+
 mod bad_input;
 mod dryrun_changes_nothing;
 mod hostile_guests;

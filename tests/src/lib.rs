@@ -1,6 +1,14 @@
 //! What the tests share: a home in a temporary folder, the real binary, and
 //! the guests. The promises themselves are in `it/`, one module each.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "only tests use it, and a failing helper is a failing test"
+)]
+
 pub mod events;
 pub mod guests;
 pub mod models;

@@ -92,6 +92,7 @@ fn own_rows(scope: &Scope, query: &JournalQuery) -> Result<JournalQuery, HostErr
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn failed(error: StoreError) -> HostError {
     HostError::Failed(error.to_string())
 }

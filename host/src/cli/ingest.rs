@@ -106,7 +106,7 @@ async fn through_service(client: &SocketClient, lines: &mut Lines) -> anyhow::Re
         for ((number, _), answer) in batch.iter().zip(answers) {
             match answer {
                 EventAnswer::Refused { code, reason } => {
-                    summary.count_refused(*number, &code, reason)
+                    summary.count_refused(*number, &code, reason);
                 }
                 EventAnswer::Accepted { id_conflict, .. } => summary.count_new(id_conflict),
                 EventAnswer::Duplicate { .. } => summary.count_duplicate(),

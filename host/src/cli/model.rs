@@ -103,7 +103,7 @@ fn pull_all(
             // With --missing a model that is there is not worth a word.
             Ok(PullOutcome::AlreadyThere { .. }) if missing => {}
             Ok(PullOutcome::AlreadyThere { path }) => {
-                printer.talk(&format!("{}: there already, {}", entry.name, path.display()))
+                printer.talk(&format!("{}: there already, {}", entry.name, path.display()));
             }
             Ok(PullOutcome::Fetched { path, from }) => {
                 printer.talk(&format!(

@@ -133,7 +133,7 @@ pub(super) async fn apply(ports: &Ports, input: RunInput<'_>, run: &mut RunRecor
                 return decided;
             }
             Said::Nothing(note) => {
-                notes.extend(note.map(|note| format!("{}: {note}", evaluator.stage)))
+                notes.extend(note.map(|note| format!("{}: {note}", evaluator.stage)));
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::verdict::FilterAnswer;
 
 pub(super) enum Filtered {
     Skip,
-    Decided(Decided),
+    Decided(Box<Decided>),
     Pass,
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn apply(
     if let (Some(bypass), Tier::Team) = (&spec.bypass, input.tier) {
         "bypass".clone_into(&mut run.filter.decision);
         let verdict = host_verdict(&bypass.action, "bypass: team sender");
-        return Ok(Filtered::Decided(Decided::by_host(input, EvalType::Bypass, verdict)));
+        return Ok(Filtered::Decided(Box::new(Decided::by_host(input, EvalType::Bypass, verdict))));
     }
     if let Some(cooldown) = &spec.cooldown
         && let Some(reason) = cooling(ports, input, run, cooldown)?
@@ -45,11 +45,11 @@ pub(super) async fn apply(
     if let Some(limit) = &spec.rate_limit
         && let Some(decided) = over_rate(ports, input, run, limit)?
     {
-        return Ok(Filtered::Decided(decided));
+        return Ok(Filtered::Decided(Box::new(decided)));
     }
     run.inputs.context = session_context(ports, input)?;
     if let Some(decided) = from_cache(ports, input, run)? {
-        return Ok(Filtered::Decided(decided));
+        return Ok(Filtered::Decided(Box::new(decided)));
     }
     match &spec.component {
         Some(component) => Ok(ask_component(ports, input, run, component).await),
@@ -218,7 +218,7 @@ fn follow(input: RunInput<'_>, run: &mut RunRecord, answer: FilterAnswer) -> Fil
         }
         FilterAnswer::Decide { verdict } => {
             "decide".clone_into(&mut run.filter.decision);
-            Filtered::Decided(Decided::by_host(input, EvalType::Filter, verdict))
+            Filtered::Decided(Box::new(Decided::by_host(input, EvalType::Filter, verdict)))
         }
         FilterAnswer::Skip { reason } => skip(run, &reason),
     }
@@ -239,7 +239,7 @@ fn on_fault(
         }
         OnFailure::Action(action) => {
             let verdict = host_verdict(action, run.filter.reason.clone());
-            Filtered::Decided(Decided::by_host(input, EvalType::Fallback, verdict))
+            Filtered::Decided(Box::new(Decided::by_host(input, EvalType::Fallback, verdict)))
         }
     }
 }

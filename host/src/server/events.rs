@@ -90,6 +90,7 @@ fn to_answer(accepted: Accepted) -> EventAnswer {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn to_problem(error: SubmitError) -> Problem {
     let (status, code) = match &error {
         SubmitError::NotAllowed { .. } => (StatusCode::FORBIDDEN, "trigger_not_allowed"),

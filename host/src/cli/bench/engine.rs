@@ -65,7 +65,7 @@ mode = "automated"
 type = "on_mail"
 [filter]
 rate_limit_window = 60
-rate_limit_max = 1000000
+rate_limit_max = 100000
 rate_limit_action = "drop"
 [[filter.reject]]
 field = "body_text"

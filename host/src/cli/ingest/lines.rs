@@ -21,6 +21,9 @@ pub(super) struct Lines {
     number: u64,
 }
 
+/// A line with its number.
+pub(super) type RawLine = (u64, Vec<u8>);
+
 pub(super) enum Line {
     Draft(Draft),
     Refused(u64, Refusal),
@@ -63,10 +66,7 @@ impl Lines {
     }
 
     /// The next lines as they stand, with their numbers; `None` at the end.
-    pub(super) fn next_raw_batch(
-        &mut self,
-        max: usize,
-    ) -> anyhow::Result<Option<Vec<(u64, Vec<u8>)>>> {
+    pub(super) fn next_raw_batch(&mut self, max: usize) -> anyhow::Result<Option<Vec<RawLine>>> {
         let mut batch = Vec::new();
         while batch.len() < max {
             match self.next_line()? {

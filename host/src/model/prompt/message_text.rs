@@ -145,7 +145,7 @@ mod tests {
         fn no_text_can_close_its_fence(text in any::<String>(), limit in 1usize..200) {
             let clean = one_line(&text, limit);
             prop_assert!(!clean.contains(['"', '\n', '\r']));
-            prop_assert!(!clean.chars().any(|c| c.is_control()));
+            prop_assert!(!clean.chars().any(char::is_control));
             prop_assert!(clean.chars().count() <= limit);
         }
     }
