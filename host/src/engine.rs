@@ -13,9 +13,9 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::{Clock, TimestampMs};
 use crate::config::Source;
-use crate::envelope::Envelope;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::{Tier, TrustList};
+use crate::envelope::{Envelope, HOST_TRIGGERS};
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{Commit, CommitOutcome};
 use crate::pipeline::guard::{self, GuardRules};
@@ -24,7 +24,7 @@ use crate::pipeline::{self, RunInput};
 use crate::recipes::EvaluatorKind;
 use crate::recipes::registry::{Registry, Revision};
 use crate::stage::StageLimits;
-use crate::store::{Accepted, Incoming, PendingEvent, Store, StoreError};
+use crate::store::{Accepted, Incoming, OutboxRow, PendingEvent, Store, StoreError};
 use lanes::Lanes;
 
 /// Runs that wait for a guest, a model or a commit at one time. More than the
@@ -38,9 +38,6 @@ const MAX_STALE: u32 = 8;
 
 /// Envelopes that are read at once when a start picks up what was left.
 const RESUME_PAGE: u32 = 500;
-
-/// Names of what was done that answer the sender (see `pipeline::answers_sender`).
-const ANSWERS: [&str; 2] = ["summon", "reply"];
 
 /// How a run waits for the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,9 +215,13 @@ impl Engine {
             let page = self.shared.store.reader().pending(after, RESUME_PAGE)?;
             let Some(last) = page.last() else { break };
             after = last.stored.seq;
+            let mut answered = Vec::new();
+            for pending in &page {
+                let outbox = self.shared.store.reader().outbox_of(pending.stored.seq)?;
+                answered.push(outbox.iter().any(answers_sender));
+            }
             let mut lanes = lock(&self.shared.lanes);
-            for PendingEvent { stored, missing, decided } in page {
-                let answered = decided.iter().any(|(_, done)| ANSWERS.contains(&done.as_str()));
+            for (PendingEvent { stored, missing, .. }, answered) in page.into_iter().zip(answered) {
                 let lane = stored.envelope.lane();
                 lanes.push(
                     &lane,
@@ -284,9 +285,6 @@ impl Engine {
         lock(&self.shared.lanes).waiting()
     }
 }
-
-/// Triggers that only the host itself makes.
-const HOST_TRIGGERS: [&str; 3] = ["on_tick", "on_result", "on_action"];
 
 fn may_bring(source: &Source, trigger: &str) -> bool {
     let declared = source.triggers.iter().any(|allowed| allowed == trigger);
@@ -457,6 +455,12 @@ impl Shared {
             }
         }
     }
+}
+
+/// Whether an outbox row answers its event: a wake or a reply of its own, not
+/// the wake of a buffer that happened to flush.
+fn answers_sender(row: &OutboxRow) -> bool {
+    row.flush_id.is_none() && matches!(row.kind.as_str(), "wake" | "reply")
 }
 
 fn asks_model(revision: &Revision) -> bool {

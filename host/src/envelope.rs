@@ -9,7 +9,6 @@ pub mod sender;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::TimestampMs;
-use crate::ids::Digest;
 
 /// Bounds on what is accepted; beyond them an event is refused with a reason
 /// and counted, and leaves no row.
@@ -23,6 +22,9 @@ pub mod limits {
     /// How deep JSON may nest before it is refused, so that nothing recurses.
     pub const MAX_JSON_DEPTH: usize = 32;
 }
+
+/// Triggers that only the host itself makes; no source brings them.
+pub const HOST_TRIGGERS: [&str; 3] = ["on_tick", "on_result", "on_action"];
 
 /// One named value of an envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,17 +75,6 @@ impl Envelope {
     /// A field's value, empty where the field is absent.
     pub fn text(&self, name: &str) -> &str {
         self.field(name).unwrap_or_default()
-    }
-
-    /// What makes two events with one id the same event: trigger and fields,
-    /// not the moment of arrival.
-    pub fn content_digest(&self) -> Digest {
-        let mut parts: Vec<&[u8]> = vec![self.trigger.as_bytes()];
-        for field in &self.fields {
-            parts.push(field.name.as_bytes());
-            parts.push(field.value.as_bytes());
-        }
-        Digest::of_parts(&parts)
     }
 
     /// Events of one lane keep their order; lanes run side by side.

@@ -1,6 +1,7 @@
 //! The home folder: where each thing lies, and the handles through which the
 //! host touches what others may write (cap-std, so that no name, link or slash
-//! leads out). What the folders mean is DESIGN.md section 4.
+//! leads out). What each folder is for is said in
+//! [`FOLDERS`].
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,9 @@ pub struct Home {
     root: PathBuf,
 }
 
-/// Folders of a home, with the mode they are created with.
+/// Folders of a home, with the mode they are created with. The agent writes
+/// recipes/ alone; prompts/, models/, grants/ and breakers/ are the operator's;
+/// artifacts/ holds briefings, run/ sockets; state/ is the service's alone.
 pub const FOLDERS: [(&str, u32); 8] = [
     ("recipes", 0o2770),
     ("prompts", 0o755),

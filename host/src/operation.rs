@@ -40,7 +40,7 @@ pub enum Operation {
     Extension { code: String, input_json: String },
 }
 
-/// What happens to an operation after a crash (DESIGN.md section 5, Perform).
+/// What happens to an operation after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OperationClass {

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::ids::Digest;
 use crate::stage::World;
@@ -209,9 +210,7 @@ pub struct Evaluator {
 
 impl Evaluator {
     pub const PRIORITY_HOTWIRE: i32 = 100;
-    pub const PRIORITY_LEARNED: i32 = 70;
     pub const PRIORITY_MODEL: i32 = 50;
-    pub const PRIORITY_FALLBACK: i32 = 10;
 }
 
 #[derive(Clone, Debug)]
@@ -257,6 +256,21 @@ impl Recipe {
         filter.chain(evaluators).chain(actions).collect()
     }
 }
+
+impl ActionSpec {
+    /// Whether the action ends a message or speaks in the node's name: it
+    /// drops or replies, alone or as a step.
+    pub fn silences(&self) -> bool {
+        let config: Value = serde_json::from_str(&self.stage.config).unwrap_or_default();
+        let kind = config.pointer("/stage/type").and_then(Value::as_str).unwrap_or(&self.name);
+        let steps = config.pointer("/stage/steps").and_then(Value::as_array).into_iter().flatten();
+        let kinds = steps.filter_map(|step| step.get("type")?.as_str());
+        kinds.chain([kind]).any(|kind| SILENCING.contains(&kind))
+    }
+}
+
+/// Kinds after which nobody looks at the message any more, or which answer it.
+const SILENCING: [&str; 2] = ["drop", "reply"];
 
 /// One declared action.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! The seam between the pipeline and the sandbox: what a stage is called with,
 //! what comes back, and how a guest can fail. No wasmtime here; the sandbox in
-//! `wasm.rs` implements [`Sandbox`], the choke point in `capabilities.rs`
+//! `wasm.rs` implements [`Sandbox`], the choke point in `pipeline/gate.rs`
 //! implements [`HostCalls`].
 
 use std::sync::Arc;
@@ -15,8 +15,7 @@ use crate::ids::Digest;
 use crate::operation::Operation;
 use crate::verdict::{FilterAnswer, Situation, Verdict};
 
-/// Limits of one call, before a grant narrows or widens them. The numbers are
-/// DESIGN.md section 3.
+/// Limits of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct StageLimits {
     /// Linear memory of all memories together, in bytes.

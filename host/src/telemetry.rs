@@ -1,6 +1,6 @@
 //! What the program says about itself: tracing on standard error for people
-//! who look, `state/thrall.log` for scripts that grep (COMPATIBILITY.md, "What
-//! scripts read").
+//! who look, `state/thrall.log` for scripts that grep, in
+//! the form of the earlier thrall.
 
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Write};
@@ -9,7 +9,6 @@ use std::sync::{Mutex, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::clock::TimestampMs;
 use crate::journal::{Commit, EvalType};
 
 /// Starts tracing. `THRALL_LOG` takes precedence over `-v`.
@@ -50,16 +49,6 @@ impl EventLog {
     /// Opens the file anew, after it was rotated away (SIGHUP).
     pub fn reopen(&self) {
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = open_append(&self.path);
-    }
-
-    /// `2026-02-28 09:31:41 [TRIAGE] 015ada3785ddf19e action=drop ...`
-    pub fn event(&self, at: TimestampMs, name: &str, who: &str, detail: &str) {
-        self.write(&format!(
-            "{} [{name}] {} {}\n",
-            at.to_log_form(),
-            one_line(who),
-            one_line(detail)
-        ));
     }
 
     /// The lines of one decision: `TRIAGE` (or what took its place) for mail,

@@ -78,16 +78,18 @@ fn own_session(scope: &Scope, session: &str) -> Result<(), HostError> {
     if session == scope.session {
         Ok(())
     } else {
-        Err(HostError::Denied("[reads] context = { scope = \"all\" }".to_owned()))
+        Err(HostError::Denied(
+            "context of other sessions: no grant of this version gives it".to_owned(),
+        ))
     }
 }
 
 /// Without a wider grant a recipe reads the rows that it wrote itself.
 fn own_rows(scope: &Scope, query: &JournalQuery) -> Result<JournalQuery, HostError> {
     match &query.recipe {
-        Some(recipe) if *recipe != scope.recipe => {
-            Err(HostError::Denied("[reads] journal = { scope = \"all\" }".to_owned()))
-        }
+        Some(recipe) if *recipe != scope.recipe => Err(HostError::Denied(
+            "journal rows of other recipes: no grant of this version gives them".to_owned(),
+        )),
         _ => Ok(JournalQuery { recipe: Some(scope.recipe.clone()), ..query.clone() }),
     }
 }

@@ -20,7 +20,7 @@ use crate::pipeline::ports::{Classifier, ModelQuestion, PreparedQuestion};
 use crate::recipes::{LlmSpec, Recipe};
 use crate::stage::{HostAnswer, HostError, HostRequest};
 
-/// A host call's own deadline for `classify` (DESIGN.md section 3), which a
+/// A host call's own deadline for `classify`, which a
 /// guest cannot stretch.
 const GUEST_CLASSIFY: Duration = Duration::from_secs(5);
 /// The same for `complete`.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Config, Source, model_section, old_keys};
+use crate::envelope::HOST_TRIGGERS;
 use crate::envelope::sender::{FULL_ID_LEN, MIN_PREFIX_LEN, Tier, TrustList, is_node_id};
 use crate::ids::is_valid_name;
 use crate::recipes::TriggerSpec;
@@ -47,8 +48,6 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
 
 /// Sources that exist without being declared.
 const BUILT_IN_SOURCES: [&str; 3] = ["ingest", "operator", "tick"];
-/// Triggers that only the host makes.
-const HOST_TRIGGERS: [&str; 3] = ["on_tick", "on_result", "on_action"];
 
 const DEFAULT_IGNORED: [&str; 3] = ["ack", "delivery", "system"];
 const DEFAULT_TICK_S: u64 = 60;

@@ -1,5 +1,5 @@
 //! How the body of a mail becomes the text that stages and models read
-//! (COMPATIBILITY.md, Senders: "Body to text"). Never fails: a body that is no
+//! (as the earlier thrall read it). Never fails: a body that is no
 //! text becomes bounded JSON, `null` becomes the empty string.
 
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Reads one envelope from JSON: the form of DESIGN.md section 8 and the v2
+//! Reads one envelope from JSON: the present form and the v2
 //! form of the earlier thrall (`from_node`, `body`, `message_type` at the top).
 //! Bounds are checked here, so that nothing beyond them goes any further. The
 //! host's own stamps (source, time, a missing id) are put on by the caller.

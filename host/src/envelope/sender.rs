@@ -2,7 +2,7 @@
 //! tier that the operator's list gives it. Pure; the list comes from the
 //! configuration.
 //!
-//! Rules (COMPATIBILITY.md, Senders; DESIGN.md section 5, Node ids): an exact
+//! Rules: an exact
 //! full id matches first, then a prefix of at least 16 hex characters; an
 //! empty, short or non-hex sender never matches anything and is `unknown`.
 
@@ -114,14 +114,6 @@ impl TrustList {
             .min_by_key(|tier| precedence(*tier))
             .or_else(|| by_prefix.map(|(_, tier)| *tier).min_by_key(|tier| precedence(*tier)))
             .unwrap_or(Tier::Unknown)
-    }
-
-    /// Team entries that are only a prefix: each is worth a warning.
-    pub fn short_team_entries(&self) -> impl Iterator<Item = &str> {
-        self.entries
-            .iter()
-            .filter(|(entry, tier)| *tier == Tier::Team && entry.len() < FULL_ID_LEN)
-            .map(|(entry, _)| entry.as_str())
     }
 }
 

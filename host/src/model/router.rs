@@ -38,11 +38,6 @@ impl ModelRouter {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.backends.keys().map(String::as_str)
     }
-
-    /// One line per model, for status pages.
-    pub fn summaries(&self) -> Vec<(String, String)> {
-        self.backends.iter().map(|(name, b)| (name.clone(), b.summary())).collect()
-    }
 }
 
 #[cfg(test)]

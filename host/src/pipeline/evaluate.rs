@@ -10,7 +10,9 @@ use super::ports::{ModelQuestion, Ports, PreparedQuestion};
 use super::record::{RunRecord, host_verdict, micros};
 use crate::envelope::sender::Tier;
 use crate::journal::{CacheEntry, CachedVerdict, EvalType};
-use crate::recipes::{Evaluator, EvaluatorKind, Fallback, LlmSpec, OnFailure, StageSpec};
+use crate::recipes::{
+    ActionSpec, Evaluator, EvaluatorKind, Fallback, LlmSpec, OnFailure, StageSpec,
+};
 use crate::stage::{GuestFault, HostAnswer, HostCallRecord, HostError, StageLimits};
 use crate::verdict::Verdict;
 
@@ -69,10 +71,6 @@ impl Decided {
         }
     }
 }
-
-/// Actions after which nobody looks at the message any more, or which speak in
-/// the node's name: a model must be surer of these than of the others.
-const SILENCING: [&str; 2] = ["drop", "reply"];
 
 /// `summon` is the seeds' word for wake.
 fn canonical_action(action: &str) -> &str {
@@ -248,7 +246,14 @@ async fn ask_model(
             let Some(action) = prepared.actions.get(&best) else {
                 return Said::Nothing(Some(format!("kind {best:?} is mapped to no action")));
             };
-            if SILENCING.contains(&action.as_str()) && confidence < prepared.silence_threshold {
+            // A model must be surer of what nobody looks at afterwards.
+            let silences = input
+                .revision
+                .recipe
+                .actions
+                .get(canonical_action(action))
+                .is_some_and(ActionSpec::silences);
+            if silences && confidence < prepared.silence_threshold {
                 return Said::Nothing(Some(format!(
                     "not sure enough to {action}: {best} at {confidence:.2}"
                 )));

@@ -1,5 +1,5 @@
-//! The filter stage. The host's own checks come first, in the order of
-//! DESIGN.md section 5 (blocked tier, trust bypass, cooldown, rate limit,
+//! The filter stage. The host's own checks come first, in this order
+//! (blocked tier, trust bypass, cooldown, rate limit,
 //! cache, context), then the filter component. Facts are read one by one and
 //! only as far as they are needed.
 

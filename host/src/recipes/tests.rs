@@ -487,3 +487,26 @@ fn files_that_are_no_recipe_are_refused_in_words() {
         "whoever wants more writes it"
     );
 }
+
+#[test]
+fn an_action_silences_by_what_it_does_not_by_its_name() {
+    let recipe = good(
+        r#"
+mode = "automated"
+[trigger]
+type = "on_mail"
+[evaluate]
+type = "hotwire"
+default_action = "log"
+[actions.bye]
+type = "drop"
+[actions.both]
+steps = [{ type = "compile", buffer = "digest" }, { type = "reply", template = "Thanks." }]
+[actions.keep]
+type = "compile"
+"#,
+    );
+    let silences = |name: &str| recipe.actions[name].silences();
+    assert!(silences("bye") && silences("both") && silences("drop"));
+    assert!(!silences("keep") && !silences("log"));
+}

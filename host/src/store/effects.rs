@@ -94,7 +94,15 @@ fn effect_of(
             value: value.clone(),
             expires_at: expiry(row.at, *expires_in_s),
         }),
-        other => Effect::Enqueue(queued(row, ordinal, other, delivery)?),
+        Operation::Wake { .. }
+        | Operation::Reply { .. }
+        | Operation::Mail { .. }
+        | Operation::Skill { .. }
+        | Operation::TripBreaker { .. }
+        | Operation::Trigger { .. }
+        | Operation::Extension { .. } => {
+            Effect::Enqueue(queued(row, ordinal, operation, delivery)?)
+        }
     };
     Ok(Some(effect))
 }

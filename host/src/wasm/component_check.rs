@@ -51,7 +51,7 @@ pub enum LoadError {
     #[error("is not WebAssembly: it does not begin like a component")]
     NotWasm,
     #[error(
-        "is a core module, not a component: build it with `thrall recipe build`, or wrap it with `wasm-tools component new`"
+        "is a core module, not a component: build it through thrall-guest-builder, or wrap it with `wasm-tools component new`"
     )]
     CoreModule,
     #[error("is no valid component: {0}")]
