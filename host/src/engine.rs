@@ -14,8 +14,8 @@ use tokio::sync::{Notify, Semaphore};
 use crate::clock::{Clock, TimestampMs};
 use crate::config::Source;
 use crate::envelope::json::Draft;
-use crate::envelope::sender::{Tier, TrustList};
-use crate::envelope::{Envelope, HOST_TRIGGERS};
+use crate::envelope::sender::{self, Tier, TrustList};
+use crate::envelope::{Envelope, Field, HOST_TRIGGERS};
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{Commit, CommitOutcome};
 use crate::pipeline::guard::{self, GuardRules};
@@ -303,6 +303,9 @@ fn stamp(
     let id = draft.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let mut fields = draft.fields;
     fields.retain(|field| !field.name.starts_with("host."));
+    if !source.may_assert_sender {
+        disown_sender(&source.name, &mut fields);
+    }
     let envelope = Envelope {
         id,
         trigger: draft.trigger,
@@ -320,6 +323,19 @@ fn stamp(
         revisions.iter().map(|revision| (revision.recipe.name.clone(), revision.digest)).collect()
     };
     Incoming { envelope, dedupe_id: draft.id, matched }
+}
+
+/// A source that may not assert senders must not spend the rate limit or the
+/// reputation of a node that it only names: such a sender gets an id of its
+/// own, the same each time, that no node has.
+fn disown_sender(source: &str, fields: &mut [Field]) {
+    for field in fields
+        .iter_mut()
+        .filter(|field| field.name == "from_node" && sender::is_node_id(&field.value))
+    {
+        field.value = Digest::of_parts(&[b"unvouched", source.as_bytes(), field.value.as_bytes()])
+            .to_string();
+    }
 }
 
 /// The tier of an event's sender, as far as its source may assert one.

@@ -78,10 +78,13 @@ impl Grant {
     /// The line that is missing from the grant.
     pub fn check_operation(&self, operation: &Operation) -> Result<(), String> {
         let kind = operation.kind();
-        if FREE_OPERATIONS.contains(&kind) || self.operations.contains(kind) {
-            return Ok(());
+        let needed = if can_wake(operation) { vec![kind, WAKE] } else { vec![kind] };
+        let allowed =
+            |kind: &&str| FREE_OPERATIONS.contains(kind) || self.operations.contains(*kind);
+        match needed.iter().find(|kind| !allowed(kind)) {
+            Some(missing) => Err(self.missing_line("operations", &self.operations, missing)),
+            None => Ok(()),
         }
-        Err(self.missing_line("operations", &self.operations, kind))
     }
 
     /// Whether the recipe's components may call this interface.
@@ -106,6 +109,15 @@ impl Grant {
             .collect();
         format!("{key} = [{}]  # grants/{}.toml", words.join(", "), self.recipe)
     }
+}
+
+const WAKE: &str = "wake";
+
+/// A compile with a threshold or keywords wakes the agent when it flushes, so
+/// it needs the grant for that as well.
+fn can_wake(operation: &Operation) -> bool {
+    matches!(operation, Operation::Compile { summon_threshold, summon_keywords, .. }
+        if *summon_threshold > 0 || !summon_keywords.is_empty())
 }
 
 /// The name under which problems of a grant file are reported.

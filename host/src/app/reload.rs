@@ -11,6 +11,10 @@ use crate::home::Home;
 /// Name, size and time of change of every file.
 type Look = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
+/// Folders that never settle are read all the same: whoever writes without end
+/// into recipes/ must not keep a revoked grant alive.
+const MAX_RESTLESS: u32 = 4;
+
 /// Remembers how the folders looked.
 pub struct Watcher {
     folders: Vec<PathBuf>,
@@ -19,6 +23,8 @@ pub struct Watcher {
     /// What was seen last, if it differs: a file that is still being written
     /// is not read until two looks agree.
     unsettled: Option<Look>,
+    /// Looks in a row that all differed.
+    restless: u32,
 }
 
 impl Watcher {
@@ -26,7 +32,7 @@ impl Watcher {
         let folders = vec![home.recipes(), home.grants(), home.prompts()];
         let sentinels = vec![home.recipes().join(".reload"), home.root().join("thrall.reload")];
         let settled = look(&folders);
-        Self { folders, sentinels, settled, unsettled: None }
+        Self { folders, sentinels, settled, unsettled: None, restless: 0 }
     }
 
     /// True when it is time to read the folders.
@@ -45,9 +51,11 @@ impl Watcher {
             self.unsettled = None;
             return false;
         }
-        if self.unsettled.as_ref() == Some(&now) {
+        self.restless += 1;
+        if self.unsettled.as_ref() == Some(&now) || self.restless >= MAX_RESTLESS {
             self.settled = now;
             self.unsettled = None;
+            self.restless = 0;
             return true;
         }
         self.unsettled = Some(now);
@@ -60,7 +68,9 @@ fn look(folders: &[PathBuf]) -> Look {
     for folder in folders {
         let Ok(entries) = std::fs::read_dir(folder) else { continue };
         for entry in entries.flatten() {
-            if let Ok(metadata) = entry.metadata() {
+            let is_ours =
+                entry.path().extension().is_some_and(|ending| ending == "toml" || ending == "wasm");
+            if is_ours && let Ok(metadata) = entry.metadata() {
                 seen.insert(entry.path(), (metadata.len(), metadata.modified().ok()));
             }
         }
@@ -87,6 +97,12 @@ mod tests {
         assert!(!watcher.has_changed());
         assert!(watcher.has_changed());
         assert!(!watcher.has_changed());
+        let restless = (0..8).filter(|n| {
+            std::fs::write(home.recipes().join("b.toml"), "x".repeat(*n)).unwrap();
+            watcher.has_changed()
+        });
+        assert!(restless.count() >= 1, "a folder that never settles is read in the end");
+        while watcher.has_changed() || watcher.has_changed() {}
         std::fs::write(home.root().join("thrall.reload"), "").unwrap();
         assert!(watcher.has_changed());
         assert!(!watcher.has_changed());

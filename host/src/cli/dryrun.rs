@@ -270,6 +270,10 @@ fn read_envelope(file: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 fn read_bounded(file: &Path) -> anyhow::Result<Vec<u8>> {
+    // Opening a pipe would wait for ever.
+    if std::fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
+        bail!("{} is not a plain file", file.display());
+    }
     let mut bytes = Vec::new();
     std::fs::File::open(file)
         .and_then(|open| open.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes))

@@ -41,15 +41,13 @@ impl Printer {
         Ok(())
     }
 
-    /// A line of data. Escapes are taken out.
+    /// One line of data, whatever is in it: escapes and line breaks become
+    /// visible, so that no value can pose as a line of ours.
     ///
     /// # Errors
     /// See [`Printer::json`].
     pub fn line(&self, text: &str) -> anyhow::Result<()> {
-        let mut out = io::stdout().lock();
-        for line in text.split('\n') {
-            writeln!(out, "{}", plain(line))?;
-        }
+        writeln!(io::stdout().lock(), "{}", plain(text))?;
         Ok(())
     }
 

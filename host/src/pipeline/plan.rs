@@ -53,10 +53,11 @@ pub(super) async fn apply(
         }
     };
     let completed = operations.is_some();
+    let mut answered = input.answered;
     let operations: Vec<PlannedOperation> = operations
         .unwrap_or_default()
         .into_iter()
-        .map(|operation| rule_on(input, operation))
+        .map(|operation| rule_on(input, &mut answered, operation))
         .collect();
     let superseded =
         input.answered && operations.iter().any(|planned| answers_sender(&planned.operation));
@@ -128,13 +129,15 @@ pub fn answers_sender(operation: &Operation) -> bool {
 
 /// Why a second wake or reply is not carried out; stands where a missing grant
 /// line would.
-const SUPERSEDED: &str = "superseded: an earlier recipe answered this event";
+const SUPERSEDED: &str = "superseded: this event has been answered already";
 
-fn rule_on(input: RunInput<'_>, operation: Operation) -> PlannedOperation {
-    let denied_by = if input.answered && answers_sender(&operation) {
+fn rule_on(input: RunInput<'_>, answered: &mut bool, operation: Operation) -> PlannedOperation {
+    let denied_by = if *answered && answers_sender(&operation) {
         Some(SUPERSEDED.to_owned())
     } else {
-        input.revision.grant.check_operation(&operation).err()
+        let denied_by = input.revision.grant.check_operation(&operation).err();
+        *answered |= denied_by.is_none() && answers_sender(&operation);
+        denied_by
     };
     PlannedOperation { operation, denied_by }
 }

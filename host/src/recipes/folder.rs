@@ -30,31 +30,44 @@ pub struct Folder {
 /// `label` is how people call the folder: `recipes`, `grants`.
 ///
 /// # Errors
-/// When the folder itself cannot be listed, or holds more than 1,000 files.
+/// When the folder itself cannot be listed.
 pub fn read(dir: &Dir, label: &str) -> io::Result<Folder> {
-    let mut folder = Folder::default();
-    let mut count = 0;
+    let mut names: Vec<String> = Vec::new();
     for entry in dir.entries()? {
         let name = entry?.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let Some((stem, ending)) =
-            name.rsplit_once('.').filter(|(_, ending)| matches!(*ending, "toml" | "wasm"))
-        else {
-            continue;
-        };
-        count += 1;
-        if count > MAX_FILES {
-            return Err(io::Error::other(format!("{label}/ holds more than {MAX_FILES} files")));
-        }
-        if ending == "toml" {
-            folder.toml.insert(stem.to_owned(), read_file(dir, label, name, stem, MAX_FILE_BYTES));
-        } else {
-            folder
-                .wasm
-                .insert(name.to_owned(), read_file(dir, label, name, stem, MAX_COMPONENT_BYTES));
+        names.extend(name.to_str().filter(|name| ending(name).is_some()).map(str::to_owned));
+    }
+    // The first by name, so that it is the same ones each time. A flood of
+    // files must neither stop a start nor keep a revoked grant alive.
+    names.sort_unstable();
+    if names.len() > MAX_FILES {
+        tracing::warn!(
+            "{label}/ holds {} files; those after the first {MAX_FILES} by name are left out",
+            names.len()
+        );
+        names.truncate(MAX_FILES);
+    }
+    let mut folder = Folder::default();
+    for name in names {
+        match ending(&name) {
+            Some((stem, "toml")) => {
+                folder
+                    .toml
+                    .insert(stem.to_owned(), read_file(dir, label, &name, stem, MAX_FILE_BYTES));
+            }
+            Some((stem, _)) => {
+                let content = read_file(dir, label, &name, stem, MAX_COMPONENT_BYTES);
+                folder.wasm.insert(name.clone(), content);
+            }
+            None => {}
         }
     }
     Ok(folder)
+}
+
+/// Name and ending of a file that is read here.
+fn ending(name: &str) -> Option<(&str, &str)> {
+    name.rsplit_once('.').filter(|(_, ending)| matches!(*ending, "toml" | "wasm"))
 }
 
 fn read_file(

@@ -1,6 +1,7 @@
 //! `POST /thrall/events`: one envelope as a JSON object, or several as JSON
 //! Lines. Answered when they are durable (202), not when they are decided.
-//! Each envelope is judged for itself: a refused one does not stop the rest.
+//! A malformed envelope is refused for itself and does not stop the rest; a
+//! trigger that the source may not bring, or a full lane, refuses the request.
 
 use axum::Json;
 use axum::body::Bytes;
