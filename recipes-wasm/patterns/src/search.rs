@@ -62,6 +62,8 @@ pub(crate) fn is_match(program: &Program, text: &str) -> bool {
                     let (passed, ahead) = rest.split_at_checked(skipped).unwrap_or((rest, ""));
                     before = passed.chars().next_back();
                     rest = ahead;
+                    // What was seen was seen before the skip, at another place.
+                    now.clear();
                 }
             }
         }

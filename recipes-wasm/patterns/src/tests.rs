@@ -132,6 +132,13 @@ fn pattern() -> impl Strategy<Value = String> {
     })
 }
 
+/// Found by the property below: steps tried before a skip were taken for tried
+/// after it.
+#[test]
+fn a_step_that_failed_before_a_skip_is_tried_again_after_it() {
+    assert!(matches(r"(a|\B)B", "aCB"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
