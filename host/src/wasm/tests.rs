@@ -406,7 +406,7 @@ fn files_that_are_no_fitting_component_are_refused_by_name() {
     assert_eq!(load(b""), LoadError::NotWasm);
     assert_eq!(load(&guests::core_module()), LoadError::CoreModule);
     assert_eq!(load(&vec![0; MAX_COMPONENT_BYTES + 1]), LoadError::TooLarge(33_554_433));
-    assert!(load(&guests::core_module()).to_string().contains("thrall recipe build"));
+    assert!(load(&guests::core_module()).to_string().contains("wasm-tools component new"));
 
     let mut cut = guests::echo();
     cut.truncate(cut.len() / 2);
