@@ -3,7 +3,9 @@
 //! `app/recipe_loading.rs`, when to do it in `app/reload.rs`, performing in
 //! `app/performing.rs`.
 
+pub mod grant_files;
 pub mod health;
+mod kept_components;
 pub mod performing;
 pub mod recipe_loading;
 pub mod reload;
@@ -19,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
+use crate::capabilities::meter::LiveMeter;
 use crate::capabilities::model_questions::ModelQuestions;
 use crate::clock::Clock;
 use crate::config::{Config, Source};
@@ -33,7 +36,7 @@ use crate::outbox::{Artifacts, Performer};
 use crate::pipeline::guard::GuardRules;
 use crate::pipeline::ports::Ports;
 use crate::recipes::EvaluatorKind;
-use crate::recipes::registry::{Registry, State};
+use crate::recipes::registry::{Registry, State, Terms};
 use crate::store::{Reader, Store};
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
@@ -155,11 +158,14 @@ impl App {
         let registry = Arc::new(ArcSwap::from_pointee(Registry::default()));
         let rules = Arc::new(ArcSwap::from_pointee(rules_of(&config)));
         let log = Arc::new(EventLog::open(&home.log_file()));
+        let meter = LiveMeter::new(Arc::clone(&store), Arc::clone(&reader));
         let ports = Ports {
             sandbox,
             facts: Arc::new(LiveFacts::new(Arc::clone(&reader))),
-            answers: Arc::new(LiveAnswers::new(reader, Arc::clone(&questions))),
+            answers: Arc::new(LiveAnswers::new(Arc::clone(&reader), Arc::clone(&questions))),
             classifier: Arc::clone(&questions) as _,
+            meter: Arc::new(meter),
+            circuits: Arc::default(),
             engine: Arc::from(ENGINE),
         };
         let for_log = Arc::clone(&log);
@@ -262,9 +268,11 @@ impl App {
 
     async fn load_recipes(&self) -> anyhow::Result<()> {
         let previous = self.registry.load_full();
-        let loaded = self.loader.load().await?;
-        let registry = Registry::apply(&previous, loaded);
-        self.loader.remember(&self.store, &registry, self.clock.now()).await?;
+        let reader = self.store.reader();
+        let mut loaded = self.loader.load(Some(reader)).await?;
+        let files = std::mem::take(&mut loaded.files);
+        let registry = Registry::apply(&previous, files, &terms(&self.config, Some(reader))?);
+        self.loader.remember(&self.store, &registry, &loaded, self.clock.now()).await?;
         for problem in recipe_problems(&registry) {
             tracing::warn!("{problem}");
         }
@@ -349,6 +357,37 @@ impl App {
             ),
         ]
     }
+}
+
+/// What holds for all recipes of a home.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn terms(_config: &Config, reader: Option<&Reader>) -> anyhow::Result<Terms> {
+    let trips = match reader {
+        Some(reader) => reader.trips()?,
+        None => Vec::new(),
+    };
+    let tripped =
+        trips.into_iter().map(|trip| ((trip.recipe, trip.revision), trip.reason)).collect();
+    Ok(Terms { tripped, ..Terms::default() })
+}
+
+/// The recipes of a home as a service would have them now, for commands that
+/// only look.
+///
+/// # Errors
+/// When the folders cannot be listed or the database not be read.
+pub async fn registry_of(
+    home: &Home,
+    config: &Config,
+    deciders: &Deciders,
+) -> anyhow::Result<Registry> {
+    // Without a database there is no history to look at.
+    let reader = Reader::open(&home.state()).ok();
+    let loaded = deciders.loader.load(reader.as_ref()).await?;
+    let terms = terms(config, reader.as_ref())?;
+    Ok(Registry::apply(&Registry::default(), loaded.files, &terms))
 }
 
 /// How long a message waits in a buffer at most ; the earlier thrall's default.

@@ -2,4 +2,5 @@
 //! decided before, in `pipeline/gate.rs`.
 
 pub mod live;
+pub mod meter;
 pub mod model_questions;

@@ -6,6 +6,8 @@ mod bench;
 mod doctor;
 mod dryrun;
 mod explain;
+mod grant;
+mod grant_plan;
 mod ingest;
 mod init;
 mod journal;
@@ -80,13 +82,14 @@ pub fn main() -> ExitCode {
 fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> {
     let home = arguments.home_path();
     match arguments.command {
-        Command::Init(args) => init::run(&home, &args, printer),
+        Command::Init(args) => block_on(init::run(&home, &args, printer)),
         Command::Serve => block_on(serve::run(&home, printer)),
         Command::Ingest(args) => block_on(ingest::run(&home, &args, printer)),
         Command::Dryrun(args) => block_on(dryrun::run(&home, &args, printer)),
         Command::Explain(args) => explain::run(&home, &args, printer),
         Command::Journal(args) => journal::run(&home, &args, printer),
         Command::Recipe(args) => block_on(recipe::run(&home, &args, printer)),
+        Command::Grant(args) => block_on(grant::run(&home, &args, printer)),
         Command::Model(args) => model::run(&home, &args, printer),
         Command::Status => status::run(&home, printer),
         Command::Doctor => block_on(doctor::run(&home, printer)),

@@ -76,12 +76,8 @@ pub struct Source {
 pub enum ConfigError {
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{}", lines(.0))]
+    #[error("{}", crate::strict_toml::lines(.0))]
     Invalid(Vec<Problem>),
-}
-
-fn lines(problems: &[Problem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 impl Config {

@@ -16,6 +16,7 @@ use crate::config::Source;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::{self, Tier, TrustList};
 use crate::envelope::{Envelope, Field, HOST_TRIGGERS};
+use crate::grants::Authority;
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{Commit, CommitOutcome};
 use crate::pipeline::guard::{self, GuardRules};
@@ -392,12 +393,14 @@ impl Shared {
             Some(turns) if asks_model(revision) => turns.acquire().await.ok(),
             _ => None,
         };
+        let authority = authority_of(revision);
         for _ in 0..MAX_STALE {
             let now = self.clock.now();
             let input = RunInput {
                 seq: job.seq,
                 envelope: &job.envelope,
                 revision,
+                authority: &authority,
                 tier: tier_of(rules, &job.envelope),
                 now,
                 answered: *answered,
@@ -471,6 +474,15 @@ impl Shared {
             }
         }
     }
+}
+
+/// What a revision may do: by its grant, and by the one that it had when it was
+/// live, where that is another.
+pub fn authority_of(revision: &Revision) -> Authority {
+    Authority::new(
+        Arc::clone(&revision.grant),
+        revision.granted_then.iter().cloned().collect(),
+    )
 }
 
 /// Whether an outbox row answers its event: a wake or a reply of its own, not

@@ -1,286 +1,342 @@
-//! What the operator allows a recipe: `grants/NAME.toml`, read strictly, and
-//! the checks against it. The file has exactly the keys that are enforced:
-//! a line that reads like a bound and binds nothing would be a lie. Pure.
+//! What the operator allows a recipe: `grants/NAME.toml`. Here are its nouns;
+//! how the file is read is in `grants/parse.rs`, what an act needs in
+//! `grants/need.rs`, whether a permission allows it in `grants/permissions.rs`,
+//! which revision a grant covers in `grants/binding.rs`. Pure.
 //!
 //! Everything is denied that is not granted, but for `log` and `drop`, which
-//! touch nothing but the journal. A denial is the line that is missing, whole,
-//! to be put in the place of the one that is there.
+//! touch nothing but the journal. A key that is absent never means "all": it
+//! means nothing, or the narrowest bound that its documentation names.
 
-use std::collections::BTreeSet;
+pub mod authority;
+pub mod binding;
+mod denial;
+pub mod leaks;
+pub mod need;
+mod parse;
+mod permissions;
+pub mod plan;
+mod render;
+#[cfg(test)]
+mod tests;
 
-use crate::ids::{Digest, nearest};
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::ids::Digest;
 use crate::operation::Operation;
 use crate::recipes::{Mode, canonical};
-use crate::strict_toml::table::Hint;
-use crate::strict_toml::{self, Placed, Problem, Sink, Table};
+use crate::stage::StageLimits;
+
+pub use authority::Authority;
+pub use denial::Denial;
+pub use need::Need;
+pub use parse::{file_name, keys, parse, parse_bytes};
+pub use render::to_toml;
 
 /// Interfaces that a component may import and that need a grant: those of
 /// `wit/host.wit` without `log`.
 pub const INTERFACES: [&str; 5] =
     ["context-read", "journal-read", "breaker-read", "model", "cockpit-read"];
 
-/// What needs no grant.
-const FREE_OPERATIONS: [&str; 2] = ["log", "drop"];
-const FREE_INTERFACE: &str = "log";
+/// Stands in a list for every value, where the operator really means that.
+pub const ANY: &str = "*";
 
-const KEYS: [&str; 3] = ["mode", "imports", "operations"];
-const NOT_YET: &str = "this version enforces mode, imports and operations alone, and takes no line that it would not enforce";
-const HINTS: [Hint<'static>; 8] = [
-    ("recipe", NOT_YET),
-    ("follow", NOT_YET),
-    ("reads", NOT_YET),
-    ("budget", NOT_YET),
-    ("limits", NOT_YET),
-    ("shared", NOT_YET),
-    ("import", "the key is imports"),
-    ("operation", "the key is operations"),
-];
+/// What may be shared between recipes instead of being a recipe's own.
+pub const SHAREABLE: [&str; 3] = ["context", "flags", "breakers"];
+
+/// Kinds whose number in an hour is bounded.
+pub const HOURLY: [&str; 3] = ["wake", "reply", "mail"];
 
 /// One recipe's grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    recipe: String,
+    pub recipe: String,
+    /// The revision that it is for; see `grants/binding.rs`. A grant without
+    /// one lets nothing run.
+    pub binding: Option<Digest>,
+    /// As written; what applies where nothing is written depends on the recipe.
+    pub follow: Option<Follow>,
     /// How far the recipe may act, whatever its file says.
     pub mode: Mode,
-    pub imports: BTreeSet<String>,
-    /// Kinds, as [`Operation::KINDS`] names them.
-    pub operations: BTreeSet<String>,
+    pub permissions: Permissions,
     /// Of what is granted; not of how the file is written.
     pub digest: Digest,
 }
 
+/// What happens to a grant when its recipe changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Follow {
+    /// The new revision waits for the operator.
+    Exact,
+    /// It goes on if what it can ask for stays inside the grant.
+    SameOrNarrower,
+}
+
+impl Follow {
+    pub const WORDS: [&'static str; 2] = ["exact", "same-or-narrower"];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::SameOrNarrower => "same-or-narrower",
+        }
+    }
+}
+
+/// Everything that a grant gives, apart from the mode.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Permissions {
+    pub imports: BTreeSet<String>,
+    /// Of [`SHAREABLE`].
+    pub shared: BTreeSet<String>,
+    pub reads: Reads,
+    pub operations: Operations,
+    pub budget: Budget,
+    pub limits: Limits,
+}
+
+/// Bounds of what may be read through a granted import.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reads {
+    pub journal: JournalScope,
+    pub context: ContextScope,
+    /// Beginnings of keys. `None`: any flag of the recipe's own.
+    pub flags: Option<BTreeSet<String>>,
+    /// Of the common ones; its own a recipe always sees.
+    pub breakers: BTreeSet<String>,
+    pub cockpit: BTreeSet<String>,
+    pub prompts: BTreeSet<String>,
+    pub models: BTreeSet<String>,
+    pub gather: BTreeSet<String>,
+}
+
+/// Whose journal rows a recipe sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JournalScope {
+    /// Those that it wrote itself.
+    #[default]
+    Own,
+    /// Those of the present event's sender as well, whoever wrote them.
+    Sender,
+    All,
+}
+
+impl JournalScope {
+    pub const WORDS: [&'static str; 3] = ["own", "sender", "all"];
+    const ALL: [Self; 3] = [Self::Own, Self::Sender, Self::All];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Sender => "sender",
+            Self::All => "all",
+        }
+    }
+}
+
+/// Whose context a recipe sees, or sets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContextScope {
+    /// That of the present event's session.
+    #[default]
+    Session,
+    All,
+}
+
+impl ContextScope {
+    pub const WORDS: [&'static str; 2] = ["session", "all"];
+    const ALL: [Self; 2] = [Self::Session, Self::All];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::All => "all",
+        }
+    }
+}
+
+/// Which operations may be done, each within its bounds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Operations {
+    /// Names of buffers.
+    pub compile: Option<BTreeSet<String>>,
+    /// Wakes an hour, those of a buffer that flushes included.
+    pub wake: Option<u32>,
+    pub reply: Option<ReplyBounds>,
+    pub mail: Option<MailBounds>,
+    pub skill: BTreeMap<String, SkillBounds>,
+    pub set_context: Option<ContextScope>,
+    /// Beginnings of keys.
+    pub set_flag: Option<BTreeSet<String>>,
+    pub trip_breaker: Option<BTreeSet<String>>,
+    /// Names of the events that may be made.
+    pub trigger: Option<BTreeSet<String>>,
+    pub answer: Option<BTreeSet<String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReplyBounds {
+    pub to: ReplyTo,
+    pub body: ReplyBody,
+    pub per_hour: u32,
+}
+
+/// To whom a reply may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReplyTo {
+    /// The sender of the event itself.
+    Sender,
+    /// Also from an event that another one led to, to the first one's sender.
+    Origin,
+}
+
+impl ReplyTo {
+    pub const WORDS: [&'static str; 2] = ["sender", "origin"];
+    const ALL: [Self; 2] = [Self::Sender, Self::Origin];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sender => "sender",
+            Self::Origin => "origin",
+        }
+    }
+}
+
+/// Where the words of a reply may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReplyBody {
+    /// A template of the recipe's own file, filled for this event.
+    Template,
+    /// Also what the model wrote in this very run, unchanged.
+    Model,
+    Any,
+}
+
+impl ReplyBody {
+    pub const WORDS: [&'static str; 3] = ["template", "model", "any"];
+    const ALL: [Self; 3] = [Self::Template, Self::Model, Self::Any];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Template => "template",
+            Self::Model => "model",
+            Self::Any => "any",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MailBounds {
+    /// Full node ids.
+    pub nodes: BTreeSet<String>,
+    pub per_hour: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SkillBounds {
+    /// Members that the input may have, each with the values that it may have.
+    pub input: BTreeMap<String, BTreeSet<String>>,
+    pub max_input_bytes: u32,
+}
+
+/// What a recipe may use up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Budget {
+    /// Questions to the model in a day (UTC).
+    pub model_calls_per_day: u32,
+    pub model_tokens_per_run: u32,
+    /// At most [`StageLimits::MAX_HOST_CALLS`].
+    pub host_calls_per_run: u32,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            model_calls_per_day: 2000,
+            model_tokens_per_run: 4000,
+            host_calls_per_run: StageLimits::MAX_HOST_CALLS,
+        }
+    }
+}
+
+/// What each call of a component may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// 1 to 128 MiB.
+    pub memory_mib: u32,
+    /// `None`: 50 million for filters and evaluators, 500 million for actions.
+    pub fuel: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory_mib: 16, fuel: None }
+    }
+}
+
 impl Grant {
-    fn new(
+    pub fn new(
         recipe: &str,
+        binding: Option<Digest>,
+        follow: Option<Follow>,
         mode: Mode,
-        imports: BTreeSet<String>,
-        operations: BTreeSet<String>,
+        permissions: Permissions,
     ) -> Self {
-        let content =
-            serde_json::json!({"mode": mode, "imports": &imports, "operations": &operations});
+        let content = serde_json::json!({
+            "recipe": binding, "follow": follow, "mode": mode, "permissions": &permissions,
+        });
         let digest = Digest::of_parts(&[
-            b"thrall grant 1",
+            b"thrall grant 2",
             recipe.as_bytes(),
             canonical::text(&content).as_bytes(),
         ]);
-        Self { recipe: recipe.to_owned(), mode, imports, operations, digest }
+        Self { recipe: recipe.to_owned(), binding, follow, mode, permissions, digest }
     }
 
-    /// The grant of a recipe that has none: manual mode, no imports, no
-    /// operations but `log` and `drop`.
+    /// The grant of a recipe that has none: manual mode, and nothing but `log`
+    /// and `drop`.
     pub fn nothing(recipe: &str) -> Self {
-        Self::new(recipe, Mode::Manual, BTreeSet::new(), BTreeSet::new())
+        Self::new(recipe, None, None, Mode::Manual, Permissions::default())
     }
 
-    /// Whether the recipe may have this operation done.
+    /// Whether the grant allows what a need stands for.
     ///
     /// # Errors
-    /// The line that is missing from the grant.
-    pub fn check_operation(&self, operation: &Operation) -> Result<(), String> {
-        let kind = operation.kind();
-        let needed = if can_wake(operation) { vec![kind, WAKE] } else { vec![kind] };
-        let allowed =
-            |kind: &&str| FREE_OPERATIONS.contains(kind) || self.operations.contains(*kind);
-        match needed.iter().find(|kind| !allowed(kind)) {
-            Some(missing) => Err(self.missing_line("operations", &self.operations, missing)),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether the recipe's components may call this interface.
-    ///
-    /// # Errors
-    /// The line that is missing from the grant.
-    pub fn check_import(&self, interface: &str) -> Result<(), String> {
-        if interface == FREE_INTERFACE || self.imports.contains(interface) {
+    /// The line that is missing from the file.
+    pub fn allow(&self, need: &Need<'_>) -> Result<(), Denial> {
+        if self.permissions.allows(need) {
             return Ok(());
         }
-        Err(self.missing_line("imports", &self.imports, interface))
+        Err(Denial::missing(&self.recipe, &self.permissions, need))
     }
 
-    /// The whole line as it would have to be: TOML refuses a key twice, so a
-    /// second line with only the new word could not be pasted.
-    fn missing_line(&self, key: &str, granted: &BTreeSet<String>, missing: &str) -> String {
-        let words: Vec<String> = granted
-            .iter()
-            .map(String::as_str)
-            .chain([missing])
-            .map(|word| format!("\"{word}\""))
-            .collect();
-        format!("{key} = [{}]  # grants/{}.toml", words.join(", "), self.recipe)
+    /// How many operations of a kind may be done in an hour; `None` where the
+    /// kind has no such bound.
+    pub fn per_hour(&self, kind: &str) -> Option<u32> {
+        let operations = &self.permissions.operations;
+        match kind {
+            "wake" => Some(operations.wake.unwrap_or(0)),
+            "reply" => Some(operations.reply.as_ref().map_or(0, |reply| reply.per_hour)),
+            "mail" => Some(operations.mail.as_ref().map_or(0, |mail| mail.per_hour)),
+            _ => None,
+        }
     }
 }
-
-const WAKE: &str = "wake";
 
 /// A compile with a threshold or keywords wakes the agent when it flushes, so
 /// it needs the grant for that as well.
-fn can_wake(operation: &Operation) -> bool {
-    matches!(operation, Operation::Compile { summon_threshold, summon_keywords, .. }
-        if *summon_threshold > 0 || !summon_keywords.is_empty())
-}
-
-/// The name under which problems of a grant file are reported.
-pub fn file_name(recipe: &str) -> String {
-    format!("grants/{recipe}.toml")
-}
-
-/// Reads `grants/RECIPE.toml` as it lies on disk.
-///
-/// # Errors
-/// Every problem of the file, in its order.
-pub fn parse_bytes(recipe: &str, bytes: &[u8]) -> Result<Grant, Vec<Problem>> {
-    let text = strict_toml::text_of(&file_name(recipe), bytes).map_err(|problem| vec![problem])?;
-    parse(recipe, text)
-}
-
-/// Reads a grant.
-///
-/// # Errors
-/// Every problem of the file, in its order.
-pub fn parse(recipe: &str, text: &str) -> Result<Grant, Vec<Problem>> {
-    let file = file_name(recipe);
-    let sink = Sink::new(&file, text);
-    let grant = strict_toml::parse(&sink).map(|root| read(recipe, &Table::top(&sink, &root)));
-    let (errors, _) = sink.into_parts();
-    match grant {
-        Some(grant) if errors.is_empty() => Ok(grant),
-        _ => Err(errors),
-    }
-}
-
-fn read(recipe: &str, top: &Table<'_>) -> Grant {
-    top.only(&KEYS, &HINTS);
-    let mode = top.word("mode", &Mode::WORDS).and_then(Mode::from_word).unwrap_or(Mode::Manual);
-    Grant::new(
-        recipe,
-        mode,
-        words(top, "imports", &INTERFACES),
-        words(top, "operations", &Operation::KINDS),
-    )
-}
-
-/// A list of known words.
-fn words(top: &Table<'_>, key: &str, valid: &[&str]) -> BTreeSet<String> {
-    let words = top.texts(key).unwrap_or_default();
-    words
-        .into_iter()
-        .filter(|word| is_known(top, key, *word, valid))
-        .map(|word| word.value.to_owned())
-        .collect()
-}
-
-fn is_known(top: &Table<'_>, key: &str, word: Placed<&str>, valid: &[&str]) -> bool {
-    if valid.contains(&word.value) || (key == "imports" && word.value == FREE_INTERFACE) {
-        return true;
-    }
-    let synonym = match word.value {
-        "summon" => Some("wake"),
-        "act" => Some("skill"),
-        _ => nearest(word.value, valid.iter().copied()),
-    };
-    let problem = Problem::at(
-        top.sink().file(),
-        top.sink().text(),
-        word.at,
-        format!("{key} holds {:?}", word.value),
-    );
-    top.sink().add(Problem {
-        expected: Some(format!("one of {}", valid.join(", "))),
-        nearest: synonym.map(str::to_owned),
-        ..problem
-    });
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reply() -> Operation {
-        Operation::Reply { body: "hi".to_owned() }
-    }
-
-    fn messages(text: &str) -> Vec<String> {
-        parse("mail-triage", text).unwrap_err().iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn only_what_is_granted_is_allowed() {
-        let grant = parse(
-            "mail-triage",
-            "mode = \"supervised\"\nimports = [\"model\"]\noperations = [\"compile\", \"wake\"]",
-        )
-        .unwrap();
-        assert_eq!(grant.mode, Mode::Supervised);
-        assert!(grant.check_import("model").is_ok() && grant.check_import("log").is_ok());
-        assert!(grant.check_import("journal-read").is_err());
-        assert!(grant.check_operation(&Operation::Log { message: String::new() }).is_ok());
-        assert!(grant.check_operation(&Operation::Drop { reason: String::new() }).is_ok());
-        assert!(grant.check_operation(&reply()).is_err());
-    }
-
-    #[test]
-    fn a_denial_is_the_line_to_paste() {
-        let none = Grant::nothing("mail-triage");
-        assert_eq!(
-            none.check_operation(&reply()).unwrap_err(),
-            r#"operations = ["reply"]  # grants/mail-triage.toml"#
-        );
-        assert_eq!(
-            none.check_import("model").unwrap_err(),
-            r#"imports = ["model"]  # grants/mail-triage.toml"#
-        );
-        let some = parse("mail-triage", "operations = [\"compile\"]").unwrap();
-        let line = some.check_operation(&reply()).unwrap_err();
-        assert_eq!(line, r#"operations = ["compile", "reply"]  # grants/mail-triage.toml"#);
-        assert!(parse("mail-triage", &line).unwrap().check_operation(&reply()).is_ok());
-    }
-
-    #[test]
-    fn absent_keys_grant_nothing() {
-        let grant = parse("x", "").unwrap();
-        assert_eq!(grant, Grant::nothing("x"));
-        assert_eq!(grant.mode, Mode::Manual);
-    }
-
-    #[test]
-    fn a_bound_that_is_not_enforced_is_refused() {
-        let found = messages("[reads]\njournal = { scope = \"own\" }\n[budget]\n");
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert!(
-            found[0].starts_with("grants/mail-triage.toml:1:2: unknown key \"reads\""),
-            "{}",
-            found[0]
-        );
-        assert!(found[0].contains("enforces mode, imports and operations alone"), "{}", found[0]);
-        let table = messages("[operations]\ncompile = { buffers = [\"x\"] }\n");
-        assert!(
-            table[0].contains("operations is a table: expected a list of strings"),
-            "{}",
-            table[0]
-        );
-    }
-
-    #[test]
-    fn wrong_words_are_named_with_the_right_one() {
-        let found = messages(
-            "operations = [\"summon\", \"repli\"]\nimports = [\"journal\"]\nmode = \"auto\"\n",
-        );
-        assert_eq!(found.len(), 4, "{found:?}");
-        assert!(found[0].ends_with("did you mean \"wake\"?"), "{}", found[0]);
-        assert!(found[1].starts_with("grants/mail-triage.toml:1:25:"), "{}", found[1]);
-        assert!(found[1].ends_with("did you mean \"reply\"?"), "{}", found[1]);
-        assert!(found[2].ends_with("did you mean \"journal-read\"?"), "{}", found[2]);
-        assert!(found[3].contains("disabled, manual, supervised, automated"), "{}", found[3]);
-    }
-
-    #[test]
-    fn the_digest_follows_what_is_granted_not_how_it_is_written() {
-        let digest = |text: &str| parse("x", text).unwrap().digest;
-        let one = digest("mode = \"manual\"\noperations = [\"wake\", \"reply\"]");
-        assert_eq!(one, digest("# a comment\noperations = [\"reply\", \"wake\", \"wake\"]"));
-        assert_ne!(one, digest("operations = [\"reply\"]"));
-        assert_ne!(one, digest("mode = \"automated\"\noperations = [\"wake\", \"reply\"]"));
+pub fn can_wake(operation: &Operation) -> bool {
+    match operation {
+        Operation::Wake { .. } => true,
+        Operation::Compile { summon_threshold, summon_keywords, .. } => {
+            *summon_threshold > 0 || !summon_keywords.is_empty()
+        }
+        _ => false,
     }
 }

@@ -92,6 +92,12 @@ impl Home {
         self.state().join("thrall.log")
     }
 
+    /// Components of revisions that were live, by digest: the service's own
+    /// copies, so that a granted revision goes on when its file changes.
+    pub fn kept_components(&self) -> PathBuf {
+        self.state().join("components")
+    }
+
     pub fn code_cache(&self) -> PathBuf {
         self.state().join("code-cache")
     }

@@ -6,6 +6,8 @@
 pub mod decision_hash;
 pub mod hash_chain;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::TimestampMs;
@@ -93,6 +95,9 @@ pub struct Trace {
     pub host_inputs: HostInputs,
     pub logs: Vec<LogLine>,
     pub usage: UsageTrace,
+    /// Stages whose guest failed, with the fault's code.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub faults: Vec<(String, String)>,
     pub recipe: RecipeTrace,
     pub decision_hash: Digest,
 }
@@ -163,6 +168,9 @@ pub struct HostInputs {
     /// An earlier recipe had woken the agent or replied for this envelope.
     #[serde(default)]
     pub answered: bool,
+    /// Operations done in the hour before, by `recipe/kind`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub operation_counts: BTreeMap<String, u32>,
     pub engine: String,
 }
 
@@ -199,6 +207,12 @@ pub struct Delivery {
     pub msg_type: String,
     /// Task words by action name, from the recipe's own TOML.
     pub task: Option<String>,
+    /// Whose context and flags are set; empty is what recipes share.
+    pub context_namespace: String,
+    pub flag_namespace: String,
+    /// Wakes an hour that the run's grants allow, by recipe: a buffer that
+    /// would pass them waits for its timer.
+    pub wake_bounds: Vec<(String, u32)>,
 }
 
 #[derive(Clone, Debug)]
@@ -213,6 +227,8 @@ pub enum Assumption {
     /// Fewer than `below` counted runs of this recipe for this sender since
     /// `since`.
     RateBelow { recipe: String, sender_key: String, since: TimestampMs, below: u32 },
+    /// Fewer than `below` operations of a kind of this recipe since `since`.
+    OperationsBelow { recipe: String, kind: String, since: TimestampMs, below: u32 },
     /// The cooldown has not been set since.
     CooldownUnchanged { recipe: String, key: String, last: Option<TimestampMs> },
 }

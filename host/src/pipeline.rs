@@ -3,6 +3,7 @@
 //! performs, so a dry run is the same call with the result thrown away. The
 //! stages themselves are in `pipeline/`.
 
+pub mod circuit;
 mod evaluate;
 mod filter;
 pub mod gate;
@@ -10,11 +11,14 @@ pub mod guard;
 mod plan;
 pub mod ports;
 mod record;
+mod reply_words;
+mod run_budget;
 mod without_run;
 
 use crate::clock::TimestampMs;
 use crate::envelope::Envelope;
 use crate::envelope::sender::Tier;
+use crate::grants::Authority;
 use crate::journal::Commit;
 use crate::recipes::registry::Revision;
 pub use plan::answers_sender;
@@ -27,6 +31,8 @@ pub struct RunInput<'a> {
     pub seq: crate::ids::EnvelopeSeq,
     pub envelope: &'a Envelope,
     pub revision: &'a Revision,
+    /// What the run may do; its own grant is that of `revision`.
+    pub authority: &'a Authority,
     pub tier: Tier,
     pub now: TimestampMs,
     /// An earlier recipe has woken the agent or replied for this envelope.
@@ -48,7 +54,7 @@ pub async fn run(ports: &Ports, input: RunInput<'_>) -> Result<Commit, FactError
         filter::Filtered::Pass => Some(evaluate::apply(ports, input, &mut run).await),
     };
     let planned = match &decided {
-        Some(decided) => plan::apply(ports, input, &mut run, decided).await,
+        Some(decided) => plan::apply(ports, input, &mut run, decided).await?,
         None => plan::Planned::skipped(),
     };
     Ok(run.into_commit(input, decided, planned))

@@ -261,11 +261,27 @@ impl ActionSpec {
     /// Whether the action ends a message or speaks in the node's name: it
     /// drops or replies, alone or as a step.
     pub fn silences(&self) -> bool {
+        let kinds: Vec<Value> = self.declared_steps();
+        let is_silencing =
+            |step: &Value| step.get("type").and_then(Value::as_str).is_some_and(|kind| SILENCING.contains(&kind));
+        kinds.iter().any(is_silencing) || SILENCING.contains(&self.name.as_str())
+    }
+
+    /// Whether the bundled component runs it, so that what is written is what
+    /// is asked for.
+    pub fn runs_declared_steps(&self) -> bool {
+        self.stage.component == ComponentSource::Bundled(ComponentSource::STEPS.to_owned())
+    }
+
+    /// The tables that stand in the file for it: the action's own, or its
+    /// `steps`, each with its `type` written out.
+    pub fn declared_steps(&self) -> Vec<Value> {
         let config: Value = serde_json::from_str(&self.stage.config).unwrap_or_default();
-        let kind = config.pointer("/stage/type").and_then(Value::as_str).unwrap_or(&self.name);
-        let steps = config.pointer("/stage/steps").and_then(Value::as_array).into_iter().flatten();
-        let kinds = steps.filter_map(|step| step.get("type")?.as_str());
-        kinds.chain([kind]).any(|kind| SILENCING.contains(&kind))
+        let Some(stage) = config.get("stage") else { return Vec::new() };
+        match stage.get("steps").and_then(Value::as_array) {
+            Some(steps) => steps.clone(),
+            None => vec![stage.clone()],
+        }
     }
 }
 

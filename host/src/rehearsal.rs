@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::journal::Trace;
 use crate::pipeline::ports::Ports;
-use recorded::{RecordedAnswers, RecordedClassifier, RecordedFacts};
+use recorded::{NoMeter, RecordedAnswers, RecordedClassifier, RecordedFacts};
 
 /// Ports that answer as the host answered when `trace` was recorded. A guest
 /// or model question that was not asked then is denied, never answered live.
@@ -16,8 +16,10 @@ pub fn recorded_ports(live: &Ports, trace: &Trace) -> Ports {
     Ports {
         sandbox: Arc::clone(&live.sandbox),
         facts: Arc::new(RecordedFacts::new(trace.host_inputs.clone())),
-        answers: Arc::new(RecordedAnswers::new(Arc::clone(&calls))),
+        answers: Arc::new(RecordedAnswers::new(Arc::clone(&live.answers), Arc::clone(&calls))),
         classifier: Arc::new(RecordedClassifier::new(Arc::clone(&live.classifier), calls)),
+        meter: Arc::new(NoMeter),
+        circuits: Arc::default(),
         engine: Arc::clone(&live.engine),
     }
 }

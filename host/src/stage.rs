@@ -34,6 +34,8 @@ impl StageLimits {
     /// Bytes that a guest may make the host copy in one call, results included.
     pub const MAX_COPY_BYTES: usize = 4 * 1024 * 1024;
     pub const MAX_TABLE_ENTRIES: usize = 256;
+    /// Questions to the host in a whole run.
+    pub const MAX_HOST_CALLS: u32 = 64;
     /// The whole run of a recipe on an event, host calls included.
     pub const RUN_TIME: Duration = Duration::from_secs(60);
 
@@ -42,7 +44,7 @@ impl StageLimits {
             memory_bytes: 16 * 1024 * 1024,
             fuel: 50_000_000,
             guest_time: Duration::from_secs(2),
-            host_calls: 64,
+            host_calls: Self::MAX_HOST_CALLS,
         }
     }
 

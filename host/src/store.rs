@@ -17,6 +17,7 @@ mod effects;
 mod error;
 mod event_story;
 mod flush;
+mod grant_history;
 mod journal_columns;
 mod journal_list;
 mod journal_query;
@@ -31,6 +32,7 @@ mod session;
 mod status;
 #[cfg(test)]
 pub(crate) mod tests;
+mod usage;
 mod verify;
 mod writer;
 
@@ -41,6 +43,7 @@ use tokio::sync::Notify;
 
 pub use accept::{Accepted, DEDUPE_AGE, Incoming};
 pub use error::StoreError;
+pub use grant_history::{PastGrant, TrippedRevision};
 pub use event_story::{EventStory, PendingEvent, StoredEnvelope, StoryKey};
 pub use journal_list::{JournalEntry, JournalFilter, JournalRecord, JournalStory, PerformedRow};
 pub use outbox_ends::{Finish, Outcome};

@@ -26,6 +26,11 @@ pub const MAX_FILE_BYTES: usize = 64 * 1024;
 /// enough that nothing which walks a file recurses far.
 pub const MAX_DEPTH: usize = 16;
 
+/// Problems, one to a line.
+pub fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
 /// Checks what comes before the syntax: length and encoding.
 ///
 /// # Errors

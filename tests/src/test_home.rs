@@ -94,10 +94,17 @@ impl TestHome {
         path
     }
 
-    /// Installs a recipe with a grant for everything that this version knows.
+    /// Installs a recipe with a grant for everything that it names.
     pub fn recipe(&self, name: &str, toml: &str) {
+        self.recipe_under(name, toml, &full_grant(toml));
+    }
+
+    /// Installs a recipe with a grant, which is then bound to it. A recipe that
+    /// is broken keeps a grant that names no revision.
+    pub fn recipe_under(&self, name: &str, toml: &str, grant: &str) {
         self.write(&format!("recipes/{name}.toml"), toml);
-        self.write(&format!("grants/{name}.toml"), FULL_GRANT);
+        self.write(&format!("grants/{name}.toml"), grant);
+        self.run(&["grant", "allow", name]);
     }
 
     /// Appends to thrall.toml.
@@ -168,9 +175,41 @@ impl TestHome {
     }
 }
 
-/// Everything that a grant of this version can give.
-pub const FULL_GRANT: &str = r#"
+/// A grant for all that a recipe's text names: its buffers, events, targets and
+/// skills, as often as a test may want.
+pub fn full_grant(toml: &str) -> String {
+    let named = |key: &str, more: &[&str]| {
+        let mut names: Vec<&str> = more.to_vec();
+        for line in toml.lines() {
+            let value = line.trim().strip_prefix(key).map(str::trim_start);
+            if let Some(value) = value.and_then(|rest| rest.strip_prefix('=')) {
+                names.extend(value.trim().strip_prefix('"').and_then(|text| text.split('"').next()));
+            }
+        }
+        format!("{names:?}")
+    };
+    format!(
+        r#"
 mode = "automated"
 imports = ["context-read", "journal-read", "breaker-read", "model", "cockpit-read"]
-operations = ["compile", "wake", "reply", "mail", "skill", "set-context", "set-flag", "trigger"]
-"#;
+[reads]
+journal = {{ scope = "own" }}
+context = {{ scope = "session" }}
+cockpit = {{ routes = ["status"] }}
+model = {{ prompts = ["*"], models = ["*"] }}
+[operations]
+compile = {{ buffers = {buffers} }}
+wake = {{ per_hour = 100000 }}
+reply = {{ to = "origin", body = "any", per_hour = 100000 }}
+set-context = {{ scope = "session" }}
+set-flag = {{ prefixes = [""] }}
+trip-breaker = {{ targets = {targets} }}
+trigger = {{ kinds = {triggers} }}
+[budget]
+model_calls_per_day = 1000000
+"#,
+        buffers = named("buffer", &["default"]),
+        targets = named("target", &[]),
+        triggers = named("trigger", &[]),
+    )
+}

@@ -11,21 +11,31 @@ use anyhow::Context;
 use crate::capabilities::model_questions::ModelQuestions;
 use crate::clock::TimestampMs;
 use crate::config::Config;
-use crate::grants;
+use super::kept_components::KeptComponents;
+use crate::grants::{self, Grant, need};
 use crate::home::Home;
 use crate::ids::Digest;
 use crate::model_files::ModelFiles;
-use crate::recipes::folder::{self, Folder};
-use crate::recipes::registry::{Candidate, GrantFile, LoadedFile, Registry};
+use crate::recipes::folder::{self, Folder, Owners};
+use crate::recipes::registry::{Candidate, GrantFile, LoadedFile, Registry, Revision, State};
 use crate::recipes::{ComponentSource, Known, Recipe, manifest};
 use crate::shipped;
 use crate::stage::{ComponentId, World};
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, PastGrant, Reader, Store};
 use crate::strict_toml::Problem;
 use crate::wasm::{ComponentReport, WasmSandbox};
 
 /// What a component without a recipe is called.
 const LOOSE_FILE: &str = "candidate.wasm";
+
+/// Revisions before the present one that are looked at when it may not run.
+const MAX_RESTORED: u32 = 4;
+
+/// What lies in the folders, and what of it was good.
+pub struct Loaded {
+    pub files: Vec<LoadedFile>,
+    recipes: Folder,
+}
 
 /// Reads and checks the recipes of a home.
 pub struct RecipeLoader {
@@ -36,6 +46,9 @@ pub struct RecipeLoader {
     models_on_disk: BTreeSet<String>,
     aliases: BTreeMap<String, String>,
     bundled: BTreeMap<String, ComponentReport>,
+    kept: Option<KeptComponents>,
+    /// Users whose grants are taken.
+    grant_owners: Owners,
 }
 
 impl RecipeLoader {
@@ -58,7 +71,11 @@ impl RecipeLoader {
             bundled.insert((*name).to_owned(), report);
         }
         let entries = files.catalogue().entries();
+        // Somebody who may not look into state/ can still check a recipe.
+        let kept = KeptComponents::open(&home.kept_components()).ok();
         Ok(Self {
+            kept,
+            grant_owners: Owners::of_this_process(),
             home,
             sandbox,
             questions,
@@ -73,23 +90,51 @@ impl RecipeLoader {
         })
     }
 
-    /// Everything that lies in recipes/, each with its grant.
+    /// Everything that lies in recipes/, each with its grant. `reader` knows the
+    /// revisions that were live before.
     ///
     /// # Errors
-    /// When one of the folders cannot be listed. A broken file is part of the
-    /// answer.
-    pub async fn load(&self) -> anyhow::Result<Vec<LoadedFile>> {
+    /// When one of the folders cannot be listed, or the database not be read. A
+    /// broken file is part of the answer.
+    pub async fn load(&self, reader: Option<&Reader>) -> anyhow::Result<Loaded> {
         let recipes = self.read(&self.home.recipes(), "recipes")?;
-        let grants = self.read(&self.home.grants(), "grants")?;
-        let mut loaded = Vec::new();
+        let grants = self.read_grants()?;
+        let mut files = Vec::new();
         for (name, content) in &recipes.toml {
             let content = match content {
                 Ok(bytes) => self.candidate(name, bytes, &recipes).await,
                 Err(problem) => Err(vec![problem.clone()]),
             };
-            loaded.push(LoadedFile { name: name.clone(), content, grant: grant_of(name, &grants) });
+            let grant = grant_of(name, &grants);
+            let restored = match reader {
+                Some(reader) => self.restored(name, reader).await?,
+                None => Vec::new(),
+            };
+            files.push(LoadedFile { name: name.clone(), content, grant, restored });
         }
-        Ok(loaded)
+        Ok(Loaded { files, recipes })
+    }
+
+    /// Revisions of a recipe that were live, as far as they can still be loaded.
+    async fn restored(
+        &self,
+        name: &str,
+        reader: &Reader,
+    ) -> anyhow::Result<Vec<(Candidate, Arc<Grant>)>> {
+        let mut restored = Vec::new();
+        for stored in reader.live_revisions(name, MAX_RESTORED)? {
+            let Ok(grant) = grants::parse(name, &stored.grant) else { continue };
+            let mut folder = Folder::default();
+            for (file, digest) in &stored.components {
+                if let Some(bytes) = self.kept.as_ref().and_then(|kept| kept.find(digest)) {
+                    folder.wasm.insert(file.clone(), Ok(bytes));
+                }
+            }
+            if let Ok(candidate) = self.candidate(name, stored.source.as_bytes(), &folder).await {
+                restored.push((candidate, Arc::new(grant)));
+            }
+        }
+        Ok(restored)
     }
 
     /// Checks one recipe, which need not lie in the folder; its components do.
@@ -135,31 +180,70 @@ impl RecipeLoader {
     /// # Errors
     /// When the folder cannot be listed.
     pub fn grant(&self, name: &str) -> anyhow::Result<GrantFile> {
-        Ok(grant_of(name, &self.read(&self.home.grants(), "grants")?))
+        Ok(grant_of(name, &self.read_grants()?))
     }
 
-    /// Keeps the text of every loaded revision.
+    fn read_grants(&self) -> anyhow::Result<Folder> {
+        let path = self.home.grants();
+        let dir = self.home.dir(&path)?;
+        folder::read_owned(&dir, "grants", &self.grant_owners)
+            .with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// Keeps every live revision, and every grant that is in force.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// When the database or a component's copy cannot be written.
     pub async fn remember(
         &self,
         store: &Store,
         registry: &Registry,
+        loaded: &Loaded,
         now: TimestampMs,
-    ) -> Result<(), StoreError> {
-        for revision in registry.entries().filter_map(|entry| entry.revision.as_ref()) {
-            let components: Vec<(String, Digest)> =
-                revision.components.iter().map(|(source, id)| (source.to_string(), id.0)).collect();
-            store
-                .remember_revision(store::Revision {
-                    name: revision.recipe.name.clone(),
-                    digest: revision.digest,
-                    canonical: revision.recipe.canonical_text.clone(),
-                    components,
-                    first_seen: now,
-                })
-                .await?;
+    ) -> anyhow::Result<()> {
+        let mut grants = Vec::new();
+        for entry in registry.entries() {
+            let Some(revision) = &entry.revision else { continue };
+            let is_granted = revision.grant.binding.is_some();
+            grants.push(PastGrant {
+                recipe: entry.name.clone(),
+                digest: revision.grant.digest,
+                content: if is_granted { grants::to_toml(&revision.grant) } else { String::new() },
+                at: now,
+            });
+            if matches!(entry.state, State::Live(_)) {
+                self.keep_components(revision, &loaded.recipes)?;
+                let components = revision
+                    .components
+                    .iter()
+                    .map(|(source, id)| (source.to_string(), id.0))
+                    .collect();
+                store
+                    .remember_revision(store::Revision {
+                        name: revision.recipe.name.clone(),
+                        digest: revision.digest,
+                        canonical: revision.recipe.canonical_text.clone(),
+                        components,
+                        first_seen: now,
+                        source: revision.source.to_string(),
+                        grant: grants::to_toml(&revision.grant),
+                    })
+                    .await?;
+            }
+        }
+        store.remember_grants(grants).await?;
+        Ok(())
+    }
+
+    fn keep_components(&self, revision: &Revision, recipes: &Folder) -> anyhow::Result<()> {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        for (source, id) in &revision.components {
+            if let ComponentSource::File(name) = source
+                && let Some(Ok(bytes)) = recipes.wasm.get(name)
+                && Digest::of(bytes) == id.0
+            {
+                kept.keep(bytes).with_context(|| format!("cannot keep a copy of {name}"))?;
+            }
         }
         Ok(())
     }
@@ -197,21 +281,33 @@ impl RecipeLoader {
         folder: &Folder,
     ) -> Result<Candidate, Vec<Problem>> {
         let recipe = manifest::parse_bytes(name, bytes, &self.known())?;
-        let components = self.components(&recipe, folder).await?;
-        Ok(Candidate { recipe: Arc::new(recipe), components })
+        let (components, imports) = self.components(&recipe, folder).await?;
+        let needs = need::of_recipe(&recipe, &imports, &|spec| self.questions.model_of(spec));
+        Ok(Candidate {
+            recipe: Arc::new(recipe),
+            components,
+            needs: needs.into(),
+            source: String::from_utf8_lossy(bytes).into(),
+        })
     }
 
     async fn components(
         &self,
         recipe: &Recipe,
         folder: &Folder,
-    ) -> Result<BTreeMap<ComponentSource, ComponentId>, Vec<Problem>> {
+    ) -> Result<(BTreeMap<ComponentSource, ComponentId>, Vec<String>), Vec<Problem>> {
         let mut components = BTreeMap::new();
+        let mut imports = BTreeSet::new();
         let mut problems = Vec::new();
         for (stage, world, spec) in recipe.stages() {
             match self.component(&spec.component, world, folder).await {
-                Ok(id) => {
-                    components.insert(spec.component.clone(), id);
+                Ok(report) => {
+                    components.insert(spec.component.clone(), report.id);
+                    // Bundled components are the host's own; what they ask for
+                    // stands in the recipe.
+                    if matches!(spec.component, ComponentSource::File(_)) {
+                        imports.extend(report.imports);
+                    }
                 }
                 Err(what) => {
                     let what = format!("stage {stage}: component {}: {what}", spec.component);
@@ -219,7 +315,11 @@ impl RecipeLoader {
                 }
             }
         }
-        if problems.is_empty() { Ok(components) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok((components, imports.into_iter().collect()))
+        } else {
+            Err(problems)
+        }
     }
 
     async fn component(
@@ -227,7 +327,7 @@ impl RecipeLoader {
         source: &ComponentSource,
         world: World,
         folder: &Folder,
-    ) -> Result<ComponentId, String> {
+    ) -> Result<ComponentReport, String> {
         let report = match source {
             ComponentSource::Bundled(name) => self
                 .bundled
@@ -241,7 +341,7 @@ impl RecipeLoader {
             }
         };
         if report.world == world {
-            Ok(report.id)
+            Ok(report)
         } else {
             Err(format!(
                 "is a {} component, this stage needs a {}",

@@ -1,6 +1,6 @@
 //! The live world's answers to guests: the journal, context and flags from the
-//! store, the model from its service. Namespaces and scopes are narrowed here,
-//! after the gate has let a question through and before anything is read.
+//! store, the model from its service. Questions arrive as narrow as they were
+//! granted, with the namespaces that they are about; see `pipeline/gate.rs`.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::envelope::Field;
 use crate::ids::Digest;
 use crate::journal::CachedVerdict;
 use crate::pipeline::ports::{Answers, FactError, Facts, Scope};
-use crate::stage::{HostAnswer, HostError, HostRequest, JournalQuery};
+use crate::stage::{HostAnswer, HostError, HostRequest};
 use crate::store::{Reader, StoreError};
 
 /// Answers from the store and the model service.
@@ -32,25 +32,22 @@ impl Answers for LiveAnswers {
     async fn answer(&self, scope: &Scope, request: &HostRequest) -> Result<HostAnswer, HostError> {
         match request {
             HostRequest::ContextGet { session, key } => {
-                own_session(scope, session)?;
                 self.reader
-                    .context_value(&scope.recipe, session, key, scope.now)
+                    .context_value(&scope.context_namespace, session, key, scope.now)
                     .map(HostAnswer::Text)
                     .map_err(failed)
             }
             HostRequest::ContextFlag { key } => self
                 .reader
-                .flag(&scope.recipe, key, scope.now)
+                .flag(&scope.flag_namespace, key, scope.now)
                 .map(HostAnswer::Text)
                 .map_err(failed),
             HostRequest::JournalCount { query } => {
-                let query = own_rows(scope, query)?;
-                self.reader.journal_count(&query, scope.now).map(HostAnswer::Count).map_err(failed)
+                self.reader.journal_count(query, scope.now).map(HostAnswer::Count).map_err(failed)
             }
             HostRequest::JournalRecent { query } => {
-                let query = own_rows(scope, query)?;
                 self.reader
-                    .journal_recent(&query, scope.now)
+                    .journal_recent(query, scope.now)
                     .map(HostAnswer::Entries)
                     .map_err(failed)
             }
@@ -71,26 +68,14 @@ impl Answers for LiveAnswers {
             }
         }
     }
-}
 
-/// Context belongs to the session of the event at hand.
-fn own_session(scope: &Scope, session: &str) -> Result<(), HostError> {
-    if session == scope.session {
-        Ok(())
-    } else {
-        Err(HostError::Denied(
-            "context of other sessions: no grant of this version gives it".to_owned(),
-        ))
-    }
-}
-
-/// Without a wider grant a recipe reads the rows that it wrote itself.
-fn own_rows(scope: &Scope, query: &JournalQuery) -> Result<JournalQuery, HostError> {
-    match &query.recipe {
-        Some(recipe) if *recipe != scope.recipe => Err(HostError::Denied(
-            "journal rows of other recipes: no grant of this version gives them".to_owned(),
-        )),
-        _ => Ok(JournalQuery { recipe: Some(scope.recipe.clone()), ..query.clone() }),
+    fn model_of(&self, request: &HostRequest) -> Option<String> {
+        match request {
+            HostRequest::ModelClassify { prompt, .. } | HostRequest::ModelComplete { prompt, .. } => {
+                Some(self.model.model_of_prompt(prompt))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -129,16 +114,28 @@ impl Facts for LiveFacts {
         self.reader.rate_count(recipe, sender_key, since, cap).map_err(unreadable("rate count"))
     }
 
+    fn operation_count(
+        &self,
+        recipe: &str,
+        kind: &str,
+        since: TimestampMs,
+        cap: u32,
+    ) -> Result<u32, FactError> {
+        self.reader
+            .operation_count(recipe, kind, since, cap)
+            .map_err(unreadable("number of operations"))
+    }
+
     fn cached(&self, key: &Digest, now: TimestampMs) -> Result<Option<CachedVerdict>, FactError> {
         self.reader.cached(key, now).map_err(unreadable("verdict cache"))
     }
 
     fn context(
         &self,
-        recipe: &str,
+        namespace: &str,
         session: &str,
         now: TimestampMs,
     ) -> Result<Vec<Field>, FactError> {
-        self.reader.context(recipe, session, now).map_err(unreadable("context"))
+        self.reader.context(namespace, session, now).map_err(unreadable("context"))
     }
 }

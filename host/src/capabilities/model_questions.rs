@@ -52,6 +52,20 @@ impl ModelQuestions {
         self.aliases.get(name).cloned().unwrap_or_else(|| name.to_owned())
     }
 
+    /// The model that questions with a prompt go to.
+    pub fn model_of_prompt(&self, prompt: &str) -> String {
+        let named = self.prompt(prompt).ok().and_then(|prompt| prompt.model.clone());
+        self.model_name(named.as_deref())
+    }
+
+    /// The model that an evaluator asks.
+    pub fn model_of(&self, spec: &LlmSpec) -> String {
+        match &spec.model {
+            Some(model) => self.model_name(Some(model)),
+            None => self.model_of_prompt(&spec.prompt),
+        }
+    }
+
     async fn ask(&self, model: &str, request: ClassifyRequest) -> Result<HostAnswer, HostError> {
         let backend = self.router.backend(model).map_err(to_host_error)?;
         backend.classify(request).await.map(to_answer).map_err(to_host_error)

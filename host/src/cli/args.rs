@@ -64,6 +64,9 @@ pub(super) enum Command {
     /// List, check and show recipes.
     #[command(subcommand)]
     Recipe(RecipeCommand),
+    /// Show, plan, give and take what recipes may do (the operator's).
+    #[command(subcommand)]
+    Grant(GrantCommand),
     /// List, fetch and verify language models.
     #[command(subcommand)]
     Model(ModelCommand),
@@ -156,6 +159,42 @@ pub(super) enum RecipeCommand {
     },
     /// One recipe: stages, actions, components, grant.
     Show { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GrantCommand {
+    /// What recipes may do, with LEAK warnings; all of them, or one.
+    Show { name: Option<String> },
+    /// The smallest grant that the last events would have needed, as a difference to
+    /// the present one. Changes nothing.
+    Plan {
+        name: String,
+        /// How many events of the journal to rehearse.
+        #[arg(long, default_value_t = 100)]
+        last: u32,
+    },
+    /// Bind a grant to the recipe as it lies in recipes/ now. Without a grant file, write
+    /// one with what the recipe declares and the last events needed.
+    Allow {
+        name: String,
+        /// Set how far the recipe may act: manual, supervised or automated.
+        #[arg(long)]
+        mode: Option<String>,
+        /// Replace what the file grants by what `grant plan` says.
+        #[arg(long)]
+        planned: bool,
+        /// How many events of the journal to rehearse for a plan.
+        #[arg(long, default_value_t = 100)]
+        last: u32,
+    },
+    /// Take a grant away: the recipe stops at once.
+    Revoke { name: String },
+    /// Every grant that a recipe had, newest first.
+    History {
+        name: String,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
 }
 
 #[derive(Debug, Subcommand)]

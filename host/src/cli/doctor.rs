@@ -12,7 +12,7 @@ use crate::app;
 use crate::config::Config;
 use crate::home::{FOLDERS, Home};
 use crate::model_files::ModelFiles;
-use crate::recipes::registry::{Registry, State};
+use crate::recipes::registry::State;
 use crate::store::Reader;
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -132,7 +132,7 @@ fn models(home: &Home, config: &Config, findings: &mut Findings) {
 async fn recipes(home: &Home, config: &Config, findings: &mut Findings) {
     let loaded = async {
         let deciders = app::deciders(home, config)?;
-        let registry = Registry::apply(&Registry::default(), deciders.loader.load().await?);
+        let registry = app::registry_of(home, config, &deciders).await?;
         anyhow::Ok((registry, deciders.prompt_problems))
     };
     let (registry, prompt_problems) = match loaded.await {
@@ -149,6 +149,13 @@ async fn recipes(home: &Home, config: &Config, findings: &mut Findings) {
                     Level::Warning,
                     "recipe",
                     format!("{} is suspended: {reason}", entry.name),
+                );
+            }
+            State::Tripped(reason) => {
+                findings.add(
+                    Level::Warning,
+                    "recipe",
+                    format!("{} has tripped: {reason}", entry.name),
                 );
             }
             State::Rejected(_) | State::Disabled => {}

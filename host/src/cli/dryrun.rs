@@ -16,6 +16,7 @@ use crate::app::{self, Deciders};
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::clock::{Clock, SystemClock, TimestampMs};
 use crate::config::Config;
+use crate::engine::authority_of;
 use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, json};
 use crate::grants::Grant;
@@ -25,8 +26,9 @@ use crate::journal::Trace;
 use crate::pipeline::ports::Ports;
 use crate::pipeline::{self, RunInput};
 use crate::recipes::folder::MAX_COMPONENT_BYTES;
-use crate::recipes::registry::{Candidate, GrantFile, Revision};
-use crate::rehearsal;
+use crate::recipes::Mode;
+use crate::recipes::registry::{GrantFile, Revision};
+use crate::rehearsal::{self, recorded::NoMeter};
 use crate::store::{JournalEntry, JournalFilter, Reader};
 
 /// Bounds on what is run and where.
@@ -75,6 +77,8 @@ pub(super) async fn run(
         facts: Arc::new(LiveFacts::new(Arc::clone(&reader))),
         answers: Arc::new(LiveAnswers::new(Arc::clone(&reader), Arc::clone(&deciders.questions))),
         classifier: Arc::clone(&deciders.questions) as _,
+        meter: Arc::new(NoMeter),
+        circuits: Arc::default(),
         engine: Arc::from(app::ENGINE),
     };
     let rehearsal = Rehearsal { reader, live, config, revision };
@@ -135,12 +139,12 @@ async fn revision(
         }
     };
     match checked {
-        Ok(Candidate { recipe, components }) => {
+        Ok(candidate) => {
             let grant = match deciders.loader.grant(&name)? {
                 GrantFile::Granted(grant) => grant,
                 GrantFile::Absent | GrantFile::Broken(_) => Arc::new(Grant::nothing(&name)),
             };
-            Ok(Some((name, Revision::new(recipe, components, grant))))
+            Ok(Some((name, Revision::new(candidate, grant, Mode::Automated))))
         }
         Err(problems) => {
             for problem in problems {
@@ -221,7 +225,15 @@ impl Rehearsal {
         now: TimestampMs,
         answered: bool,
     ) -> anyhow::Result<Trace> {
-        let input = RunInput { seq: 0, envelope, revision: &self.revision, tier, now, answered };
+        let input = RunInput {
+            seq: 0,
+            envelope,
+            revision: &self.revision,
+            authority: &authority_of(&self.revision),
+            tier,
+            now,
+            answered,
+        };
         let mut trace = pipeline::run(ports, input).await?.trace;
         trace.action.executed = false;
         Ok(trace)

@@ -5,31 +5,45 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 
 use super::Outcome;
 use super::args::InitArgs;
 use super::printer::Printer;
+use crate::app::{self, grant_files};
 use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::grants::Grant;
 use crate::home::{FOLDERS, Home};
+use crate::recipes::Mode;
+use crate::recipes::registry::Revision;
 use crate::shipped;
 use crate::store::Store;
 
-pub(super) fn run(home: &Path, args: &InitArgs, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(super) async fn run(home: &Path, args: &InitArgs, printer: &Printer) -> anyhow::Result<Outcome> {
     let home = Home::new(args.dir.as_deref().unwrap_or(home));
     create_folder(home.root(), 0o755)?;
     for (name, mode) in FOLDERS {
         create_folder(&home.root().join(name), mode)?;
     }
     let mut written = 0;
+    let mut fresh: Vec<&str> = Vec::new();
     for file in shipped::FILES {
         let path = home.root().join(file.path);
         if write_new(&path, file.content)? {
             written += 1;
+            fresh.extend(file.path.strip_prefix("grants/").and_then(|name| name.strip_suffix(".toml")));
             printer.talk(&format!("wrote {}", path.display()));
         }
     }
+    let unbound: Vec<&str> = shipped::FILES
+        .iter()
+        .filter_map(|file| file.path.strip_prefix("grants/")?.strip_suffix(".toml"))
+        .filter(|name| fresh.contains(name))
+        .collect();
+    bind_grants(&home, &unbound).await?;
     if !home.database().exists() {
         Store::open(&home.state(), SystemClock.now())?;
     }
@@ -40,6 +54,26 @@ pub(super) fn run(home: &Path, args: &InitArgs, printer: &Printer) -> anyhow::Re
         home.root().display()
     ));
     Ok(Outcome::Done)
+}
+
+/// A grant names the revision that it is for, components included; theirs are
+/// known only now that they lie there.
+async fn bind_grants(home: &Home, names: &[&str]) -> anyhow::Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let config = Config::load(&home.config_file())?;
+    let deciders = app::deciders(home, &config)?;
+    for name in names {
+        let bytes = super::recipe::read_recipe(home, name)?;
+        // A recipe that the user changed into a broken one has no revision.
+        if let Ok(candidate) = deciders.loader.check(name, &bytes).await {
+            let nothing = Arc::new(Grant::nothing(name));
+            let binding = Revision::new(candidate, nothing, Mode::Automated).binding;
+            grant_files::bind(home, name, binding)?;
+        }
+    }
+    Ok(())
 }
 
 fn create_folder(path: &Path, mode: u32) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ use super::printer::Printer;
 use crate::app;
 use crate::config::Config;
 use crate::home::Home;
-use crate::ids::nearest;
+use crate::ids::{is_valid_name, nearest};
 use crate::recipes::EvaluatorKind;
 use crate::recipes::folder::MAX_COMPONENT_BYTES;
 use crate::recipes::registry::{Entry, Registry, State};
@@ -29,15 +29,15 @@ pub(super) async fn run(
     match command {
         RecipeCommand::Check { file: Some(file) } => check_file(&deciders, file, printer).await,
         RecipeCommand::Check { file: None } => {
-            let registry = Registry::apply(&Registry::default(), deciders.loader.load().await?);
+            let registry = app::registry_of(&home, &config, &deciders).await?;
             check_all(&registry, &deciders.prompt_problems, printer)
         }
         RecipeCommand::List => {
-            let registry = Registry::apply(&Registry::default(), deciders.loader.load().await?);
+            let registry = app::registry_of(&home, &config, &deciders).await?;
             list(&registry, printer)
         }
         RecipeCommand::Show { name } => {
-            let registry = Registry::apply(&Registry::default(), deciders.loader.load().await?);
+            let registry = app::registry_of(&home, &config, &deciders).await?;
             show(&registry, &deciders, name, printer)
         }
     }
@@ -62,11 +62,15 @@ struct Listed {
 
 fn listed(entry: &Entry) -> Listed {
     let reason = match &entry.state {
-        State::Suspended(reason) => reason.clone(),
+        State::Suspended(reason) | State::Tripped(reason) => reason.clone(),
         State::Rejected(problems) => {
             problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
         }
-        State::Live(_) | State::Disabled => String::new(),
+        State::Live(_) | State::Disabled => entry
+            .waiting
+            .as_ref()
+            .map(|waiting| format!("the file's revision is {}: {}", waiting.state, waiting.reason))
+            .unwrap_or_default(),
     };
     let revision = entry.revision.as_deref();
     Listed {
@@ -163,6 +167,18 @@ async fn check_file(
         },
         _ => bail!("{} is neither a .toml nor a .wasm file", file.display()),
     }
+}
+
+/// The text of a recipe of the home.
+///
+/// # Errors
+/// When there is none of that name.
+pub(super) fn read_recipe(home: &Home, name: &str) -> anyhow::Result<Vec<u8>> {
+    if !is_valid_name(name) {
+        bail!("{name:?} cannot name a recipe: at most 64 of a-z, 0-9, - and _");
+    }
+    read_bounded(&home.recipes().join(format!("{name}.toml")))
+        .with_context(|| format!("no recipe is called {name:?}"))
 }
 
 /// A component one byte too large is read as such, and refused by its size.
@@ -267,9 +283,9 @@ fn show(
         "actions": recipe.actions.keys().collect::<Vec<_>>(),
         "sandboxed_stages": stages,
         "grant": {
+            "recipe": revision.grant.binding,
             "mode": revision.grant.mode,
-            "imports": revision.grant.imports,
-            "operations": revision.grant.operations,
+            "permissions": revision.grant.permissions,
             "digest": revision.grant.digest,
         },
     });

@@ -2,18 +2,16 @@
 //! confidence wins, and an action that the recipe does not declare is never
 //! executed: it becomes the fallback, and says so.
 
-use std::time::Instant;
-
 use super::RunInput;
 use super::filter::cache_key;
 use super::ports::{ModelQuestion, Ports, PreparedQuestion};
-use super::record::{RunRecord, host_verdict, micros};
+use super::record::{RunRecord, host_verdict};
 use crate::envelope::sender::Tier;
 use crate::journal::{CacheEntry, CachedVerdict, EvalType};
 use crate::recipes::{
     ActionSpec, Evaluator, EvaluatorKind, Fallback, LlmSpec, OnFailure, StageSpec,
 };
-use crate::stage::{GuestFault, HostAnswer, HostCallRecord, HostError, StageLimits};
+use crate::stage::{GuestFault, HostAnswer, HostError, World};
 use crate::verdict::Verdict;
 
 /// A decision: which action, by whom, why.
@@ -159,7 +157,7 @@ async fn ask_component(
                     *component,
                     input.envelope,
                     &situation,
-                    StageLimits::decider(),
+                    input.authority.limits(World::Hotwire),
                     run.door(stage),
                 )
                 .await;
@@ -227,17 +225,9 @@ async fn ask_model(
         Ok(prepared) => prepared,
         Err(error) => return Said::Nothing(Some(error.to_string())),
     };
-    let started = Instant::now();
-    let answer = ports.classifier.classify(&prepared).await;
-    run.keep_call(HostCallRecord {
-        stage: evaluator.stage.clone(),
-        request: prepared.request.clone(),
-        answer: answer.clone(),
-        wall_us: micros(started.elapsed()),
-    });
+    let answer = run.gate().classify(&evaluator.stage, ports.classifier.as_ref(), &prepared).await;
     match answer {
-        Ok(HostAnswer::Classification { best, abstained, scores, tokens }) => {
-            run.model_tokens = run.model_tokens.saturating_add(tokens);
+        Ok(HostAnswer::Classification { best, abstained, scores, .. }) => {
             let confidence =
                 scores.iter().find(|(label, _)| *label == best).map_or(0.0, |(_, score)| *score);
             if abstained || confidence < evaluator.threshold {

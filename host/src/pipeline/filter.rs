@@ -14,7 +14,7 @@ use crate::envelope::{Field, sender};
 use crate::ids::Digest;
 use crate::journal::{Assumption, EvalType};
 use crate::recipes::{Cooldown, EvaluatorKind, LlmSpec, OnFailure, RateLimit, StageSpec};
-use crate::stage::{GuestFault, StageLimits};
+use crate::stage::{GuestFault, World};
 use crate::verdict::FilterAnswer;
 
 pub(super) enum Filtered {
@@ -47,7 +47,7 @@ pub(super) async fn apply(
     {
         return Ok(Filtered::Decided(Box::new(decided)));
     }
-    run.inputs.context = session_context(ports, input)?;
+    run.inputs.context = session_context(ports, input, run)?;
     if let Some(decided) = from_cache(ports, input, run)? {
         return Ok(Filtered::Decided(Box::new(decided)));
     }
@@ -115,10 +115,14 @@ fn over_rate(
     Ok(None)
 }
 
-fn session_context(ports: &Ports, input: RunInput<'_>) -> Result<Vec<Field>, FactError> {
+fn session_context(
+    ports: &Ports,
+    input: RunInput<'_>,
+    run: &RunRecord,
+) -> Result<Vec<Field>, FactError> {
     match input.envelope.text("session_id") {
         "" => Ok(Vec::new()),
-        session => ports.facts.context(&input.revision.recipe.name, session, input.now),
+        session => ports.facts.context(&run.scope().context_namespace, session, input.now),
     }
 }
 
@@ -157,6 +161,10 @@ fn from_cache(
     let Ok(prepared) = ports.classifier.prepare(&question) else {
         return Ok(None);
     };
+    // What may not be asked may not be answered from memory either.
+    if !run.gate().may_ask(&prepared) {
+        return Ok(None);
+    }
     let key = cache_key(input, &prepared.input_digest, &prepared.model);
     let cached = ports.facts.cached(&key, input.now)?;
     run.cache_key = Some(key);
@@ -194,7 +202,7 @@ async fn ask_component(
                     *component,
                     input.envelope,
                     &situation,
-                    StageLimits::decider(),
+                    input.authority.limits(World::Filter),
                     run.door(STAGE),
                 )
                 .await;

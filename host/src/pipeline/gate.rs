@@ -1,32 +1,62 @@
-//! The one choke point between a guest and the host: authorise, take from the
-//! budget, answer, record. There is no second way in, so no step can be
-//! forgotten. What the answers are is in `capabilities/` for live runs and in
-//! `rehearsal/` for recorded ones.
+//! The one choke point between a run and what the host answers: authorise,
+//! reserve from the budgets, look at the circuit breaker, record the question,
+//! have it answered (live or from a record), record the answer, settle the
+//! budgets. Guests come through a [`HostCalls`] door, the host's own evaluator
+//! through [`Gate::classify`]; both are admitted and settled here, so no step
+//! can be forgotten. What the answers are is in `capabilities/` for live runs
+//! and in `rehearsal/` for recorded ones.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::ports::{Answers, Scope};
-use crate::grants::Grant;
-use crate::stage::{HostAnswer, HostCallRecord, HostCalls, HostError, HostRequest, StageLimits};
+use super::circuit::Circuits;
+use super::ports::{Answers, Classifier, Meter, PreparedQuestion, Scope};
+use super::record::micros;
+use super::run_budget::{Reserved, RunBudget};
+use crate::grants::{Authority, JournalScope, need};
+use crate::stage::{HostAnswer, HostCallRecord, HostCalls, HostError, HostRequest, JournalQuery};
 
 /// The gate of one run; every stage gets a door in it.
 pub struct Gate {
     scope: Scope,
-    grant: Arc<Grant>,
+    authority: Authority,
     answers: Arc<dyn Answers>,
-    /// Calls of all stages, in the order in which they were answered.
+    meter: Arc<dyn Meter>,
+    circuits: Arc<Circuits>,
+    /// Calls of all stages, in the order in which they were asked.
     records: Mutex<Vec<HostCallRecord>>,
-    calls: AtomicU32,
+    budget: Mutex<RunBudget>,
+}
+
+/// A question that was let through, and what was set aside for it.
+struct Admitted {
+    reserved: Reserved,
+    /// Which record is waiting for the answer.
+    record: usize,
+    started: Instant,
 }
 
 impl Gate {
-    pub fn new(scope: Scope, grant: Arc<Grant>, answers: Arc<dyn Answers>) -> Self {
-        Self { scope, grant, answers, records: Mutex::new(Vec::new()), calls: AtomicU32::new(0) }
+    pub fn new(
+        scope: Scope,
+        authority: Authority,
+        answers: Arc<dyn Answers>,
+        meter: Arc<dyn Meter>,
+        circuits: Arc<Circuits>,
+    ) -> Self {
+        let budget =
+            RunBudget::new(authority.host_calls_per_run(), authority.model_tokens_per_run());
+        Self {
+            scope,
+            authority,
+            answers,
+            meter,
+            circuits,
+            records: Mutex::new(Vec::new()),
+            budget: Mutex::new(budget),
+        }
     }
 
     /// The door of one stage: calls through it are recorded under its name.
@@ -34,9 +64,42 @@ impl Gate {
         Arc::new(Door { gate: Arc::clone(self), stage: stage.to_owned() })
     }
 
-    /// Keeps a call that the host made on the run's behalf.
-    pub fn keep(&self, record: HostCallRecord) {
-        lock(&self.records).push(record);
+    /// Whether the host's own question to the model would be let through, so
+    /// that its kept answer may be used. Nothing is recorded.
+    pub fn may_ask(&self, question: &PreparedQuestion) -> bool {
+        self.authorise(&question.request, Some(&question.model)).is_ok()
+    }
+
+    /// Asks the model on behalf of the recipe's own evaluator.
+    ///
+    /// # Errors
+    /// As for a guest's question.
+    pub async fn classify(
+        &self,
+        stage: &str,
+        classifier: &dyn Classifier,
+        question: &PreparedQuestion,
+    ) -> Result<HostAnswer, HostError> {
+        let admitted = self.admit(stage, &question.request, Some(&question.model)).await?;
+        let answering = classifier.classify(question);
+        let answer = within(question.rendered.within, &question.request, answering).await;
+        self.settle(admitted, answer).await
+    }
+
+    /// What the model wrote in this run so far.
+    pub fn completions(&self) -> Vec<String> {
+        lock(&self.records)
+            .iter()
+            .filter_map(|record| match &record.answer {
+                Ok(HostAnswer::Completion { text, .. }) => Some(text.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Tokens that the run has cost so far.
+    pub fn tokens_used(&self) -> u32 {
+        lock(&self.budget).tokens_used()
     }
 
     /// Empties the record.
@@ -44,16 +107,161 @@ impl Gate {
         std::mem::take(&mut *lock(&self.records))
     }
 
-    async fn decide(&self, stage: &str, request: &HostRequest) -> Result<HostAnswer, HostError> {
-        let (interface, _) = request.name();
-        self.grant.check_import(interface).map_err(HostError::Denied)?;
-        let limit = StageLimits::decider().host_calls;
-        if self.calls.fetch_add(1, Ordering::Relaxed) >= limit {
-            return Err(HostError::Budget(format!("host_calls_per_run = {limit}")));
-        }
-        let scope = Scope { stage: stage.to_owned(), ..self.scope.clone() };
-        self.answers.answer(&scope, request).await
+    async fn ask(&self, stage: &str, request: &HostRequest) -> Result<HostAnswer, HostError> {
+        let model = self.answers.model_of(request);
+        let admitted = self.admit(stage, request, model.as_deref()).await?;
+        let narrowed = self.narrow(request);
+        let answering = self.answers.answer(&self.scope, narrowed.as_ref().unwrap_or(request));
+        let answer = within(deadline(request), request, answering).await;
+        self.settle(admitted, answer).await
     }
+
+    /// Everything before the answer. A refusal is recorded like an answer.
+    async fn admit(
+        &self,
+        stage: &str,
+        request: &HostRequest,
+        model: Option<&str>,
+    ) -> Result<Admitted, HostError> {
+        let started = Instant::now();
+        let outcome = self.reserve(request, model).await;
+        let answer = match &outcome {
+            Ok(_) => Err(HostError::Failed("not answered yet".to_owned())),
+            Err(refusal) => Err(refusal.clone()),
+        };
+        let record = self.record(HostCallRecord {
+            stage: stage.to_owned(),
+            request: request.clone(),
+            answer,
+            wall_us: 0,
+        });
+        outcome.map(|reserved| Admitted { reserved, record, started })
+    }
+
+    fn record(&self, call: HostCallRecord) -> usize {
+        let mut records = lock(&self.records);
+        records.push(call);
+        records.len() - 1
+    }
+
+    async fn reserve(
+        &self,
+        request: &HostRequest,
+        model: Option<&str>,
+    ) -> Result<Reserved, HostError> {
+        self.authorise(request, model)?;
+        let reserved = lock(&self.budget).reserve(request).map_err(HostError::Budget)?;
+        let admitted = self.circuits.admit(&self.scope.recipe, request, self.scope.now);
+        if let Err(wait_ms) = admitted {
+            lock(&self.budget).give_back(reserved);
+            return Err(HostError::Unavailable(wait_ms));
+        }
+        if asks_model(request) {
+            let day = self.authority.model_calls_per_day();
+            if let Err(refusal) = self.meter.reserve(&day, self.scope.now).await {
+                lock(&self.budget).give_back(reserved);
+                return Err(refusal);
+            }
+        }
+        Ok(reserved)
+    }
+
+    fn authorise(&self, request: &HostRequest, model: Option<&str>) -> Result<(), HostError> {
+        let at = self.scope.as_situation();
+        for need in need::of_request(request, at, model) {
+            self.authority.allow(&need).map_err(|denial| HostError::Denied(denial.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// A question as it is answered: no wider than what is granted.
+    fn narrow(&self, request: &HostRequest) -> Option<HostRequest> {
+        match request {
+            HostRequest::JournalCount { query } => {
+                Some(HostRequest::JournalCount { query: self.narrow_query(query) })
+            }
+            HostRequest::JournalRecent { query } => {
+                Some(HostRequest::JournalRecent { query: self.narrow_query(query) })
+            }
+            HostRequest::BreakerState { target } => Some(HostRequest::BreakerState {
+                target: self.scope.breaker_target(&self.authority, target),
+            }),
+            _ => None,
+        }
+    }
+
+    fn narrow_query(&self, query: &JournalQuery) -> JournalQuery {
+        let mut narrowed = query.clone();
+        let own = Some(self.scope.recipe.clone());
+        let is_own_sender =
+            query.from_node.as_ref().is_none_or(|from_node| *from_node == self.scope.from_node)
+                && !self.scope.from_node.is_empty();
+        match self.authority.journal_scope() {
+            JournalScope::All => {}
+            JournalScope::Sender if query.recipe == own => {}
+            JournalScope::Sender if is_own_sender => {
+                narrowed.from_node = Some(self.scope.from_node.clone());
+            }
+            JournalScope::Sender | JournalScope::Own => narrowed.recipe = own,
+        }
+        narrowed
+    }
+
+    /// Everything after the answer.
+    async fn settle(
+        &self,
+        admitted: Admitted,
+        answer: Result<HostAnswer, HostError>,
+    ) -> Result<HostAnswer, HostError> {
+        let request = lock(&self.records).get_mut(admitted.record).map(|record| {
+            record.answer = answer.clone();
+            record.wall_us = micros(admitted.started.elapsed());
+            record.request.clone()
+        });
+        lock(&self.budget).commit(admitted.reserved, &answer);
+        if let Some(request) = request {
+            self.circuits.settle(&self.scope.recipe, &request, &answer, self.scope.now);
+            // Nobody was asked, so nothing was used up.
+            if asks_model(&request) && matches!(answer, Err(HostError::Unavailable(_))) {
+                let day = self.authority.model_calls_per_day();
+                self.meter.give_back(&day, self.scope.now).await;
+            }
+        }
+        answer
+    }
+}
+
+fn asks_model(request: &HostRequest) -> bool {
+    request.name().0 == "model"
+}
+
+/// How long the host may take for an answer, waiting in a queue included.
+pub fn deadline(request: &HostRequest) -> Duration {
+    match request {
+        HostRequest::ContextGet { .. }
+        | HostRequest::ContextFlag { .. }
+        | HostRequest::JournalCount { .. }
+        | HostRequest::JournalRecent { .. }
+        | HostRequest::BreakerState { .. } => Duration::from_millis(100),
+        HostRequest::CockpitGet { .. }
+        | HostRequest::ModelClassify { .. }
+        | HostRequest::ModelEmbed { .. } => Duration::from_secs(5),
+        HostRequest::ModelComplete { .. } => Duration::from_secs(30),
+    }
+}
+
+async fn within(
+    deadline: Duration,
+    request: &HostRequest,
+    answering: impl Future<Output = Result<HostAnswer, HostError>>,
+) -> Result<HostAnswer, HostError> {
+    tokio::time::timeout(deadline, answering).await.unwrap_or_else(|_| {
+        let (interface, function) = request.name();
+        Err(HostError::Failed(format!(
+            "{interface}.{function}: no answer within {} ms",
+            deadline.as_millis()
+        )))
+    })
 }
 
 /// One stage's way through the gate.
@@ -65,21 +273,12 @@ struct Door {
 #[async_trait]
 impl HostCalls for Door {
     async fn call(&self, request: HostRequest) -> Result<HostAnswer, HostError> {
-        let started = Instant::now();
-        let answer = self.gate.decide(&self.stage, &request).await;
-        let wall_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.gate.keep(HostCallRecord {
-            stage: self.stage.clone(),
-            request,
-            answer: answer.clone(),
-            wall_us,
-        });
-        answer
+        self.gate.ask(&self.stage, &request).await
     }
 }
 
-/// A lock whose holder panicked still holds a whole vector: pushing to one is
-/// all that is ever done under it.
+/// A lock whose holder panicked still holds a whole value: what is done under
+/// it is one step each time.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

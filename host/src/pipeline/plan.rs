@@ -1,13 +1,19 @@
 //! The plan stage: the action's component turns the verdict into operations,
 //! and each operation is held against the grant. Nothing is performed here.
 
-use super::RunInput;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use super::evaluate::{Decided, fallback_action};
-use super::ports::Ports;
+use super::ports::{FactError, Ports};
 use super::record::RunRecord;
+use super::{RunInput, reply_words};
+use crate::envelope::sender;
+use crate::grants::{ReplyBody, need};
+use crate::journal::Assumption;
 use crate::operation::{Operation, PlannedOperation};
-use crate::recipes::{ActionSpec, ComponentSource, OnFailure};
-use crate::stage::{GuestFault, StageLimits};
+use crate::recipes::{ActionSpec, OnFailure};
+use crate::stage::{GuestFault, World};
 use crate::verdict::Verdict;
 
 pub(super) struct Planned {
@@ -16,12 +22,21 @@ pub(super) struct Planned {
     pub(super) completed: bool,
     /// A wake or reply was left out because an earlier recipe had its turn.
     pub(super) superseded: bool,
+    /// A bound on the number in an hour was used up, and another action took
+    /// the place of what it denied.
+    pub(super) rate_limited: bool,
     pub(super) notes: Vec<String>,
 }
 
 impl Planned {
     pub(super) fn skipped() -> Self {
-        Self { operations: Vec::new(), completed: true, superseded: false, notes: Vec::new() }
+        Self {
+            operations: Vec::new(),
+            completed: true,
+            superseded: false,
+            rate_limited: false,
+            notes: Vec::new(),
+        }
     }
 }
 
@@ -30,38 +45,63 @@ pub(super) async fn apply(
     input: RunInput<'_>,
     run: &mut RunRecord,
     decided: &Decided,
-) -> Planned {
+) -> Result<Planned, FactError> {
     let mut notes = Vec::new();
     let first = plan_action(ports, input, run, &decided.action, &decided.verdict).await;
-    let operations = match first {
+    let asked = match first {
         Ok(operations) => Some(operations),
         Err(fault) => {
             notes.push(format!("action {} {}: {fault}", decided.action, fault.code()));
             match replacement(input, &decided.action) {
                 Some(action) => {
-                    notes.push(format!("fallback {action:?} instead"));
-                    match plan_action(ports, input, run, &action, &decided.verdict).await {
-                        Ok(operations) => Some(operations),
-                        Err(fault) => {
-                            notes.push(format!("action {action} {}: {fault}", fault.code()));
-                            None
-                        }
-                    }
+                    stand_in(ports, input, run, decided, &action, &mut notes).await
                 }
                 None => None,
             }
         }
     };
-    let completed = operations.is_some();
-    let mut answered = input.answered;
-    let operations: Vec<PlannedOperation> = operations
-        .unwrap_or_default()
-        .into_iter()
-        .map(|operation| rule_on(input, &mut answered, operation))
-        .collect();
+    let completed = asked.is_some();
+    let mut ruling = Ruling::new(input);
+    let mut operations = ruling.rule_on(ports, run, &decided.verdict, asked.unwrap_or_default())?;
+    let mut rate_limited = false;
+    if ruling.hourly_denied
+        && let Some(action) = rate_limit_action(input, &decided.action)
+    {
+        rate_limited = true;
+        let instead = stand_in(ports, input, run, decided, &action, &mut notes).await;
+        operations.extend(ruling.rule_on(ports, run, &decided.verdict, instead.unwrap_or_default())?);
+    }
     let superseded =
         input.answered && operations.iter().any(|planned| answers_sender(&planned.operation));
-    Planned { operations, completed, superseded, notes }
+    Ok(Planned { operations, completed, superseded, rate_limited, notes })
+}
+
+async fn stand_in(
+    ports: &Ports,
+    input: RunInput<'_>,
+    run: &mut RunRecord,
+    decided: &Decided,
+    action: &str,
+    notes: &mut Vec<String>,
+) -> Option<Vec<Operation>> {
+    notes.push(format!("fallback {action:?} instead"));
+    match plan_action(ports, input, run, action, &decided.verdict).await {
+        Ok(operations) => Some(operations),
+        Err(fault) => {
+            notes.push(format!("action {action} {}: {fault}", fault.code()));
+            None
+        }
+    }
+}
+
+/// What is done with an event whose operation came too often: what the recipe
+/// says for a flood, else its fallback; nothing if that is the same again.
+fn rate_limit_action(input: RunInput<'_>, denied: &str) -> Option<String> {
+    let limit = input.revision.recipe.filter.rate_limit.as_ref();
+    let said = limit.map(|limit| limit.action.clone()).unwrap_or_else(|| fallback_action(input));
+    [said, "compile".to_owned()]
+        .into_iter()
+        .find(|action| action != denied && input.revision.recipe.actions.contains_key(action))
 }
 
 /// Which action stands in for a failed one, if any.
@@ -100,7 +140,7 @@ async fn plan_action(
             input.envelope,
             &situation,
             verdict,
-            StageLimits::action(),
+            input.authority.limits(World::Action),
             run.door(&stage),
         )
         .await;
@@ -110,9 +150,7 @@ async fn plan_action(
 /// `log` and `drop` exist in every recipe without being declared; as such they
 /// have nothing to compute, and no sandbox is started for them.
 fn implicit(spec: &ActionSpec, verdict: &Verdict) -> Option<Vec<Operation>> {
-    if spec.is_declared
-        || spec.stage.component != ComponentSource::Bundled(ComponentSource::STEPS.to_owned())
-    {
+    if spec.is_declared || !spec.runs_declared_steps() {
         return None;
     }
     match spec.name.as_str() {
@@ -131,13 +169,107 @@ pub fn answers_sender(operation: &Operation) -> bool {
 /// line would.
 const SUPERSEDED: &str = "superseded: this event has been answered already";
 
-fn rule_on(input: RunInput<'_>, answered: &mut bool, operation: Operation) -> PlannedOperation {
-    let denied_by = if *answered && answers_sender(&operation) {
-        Some(SUPERSEDED.to_owned())
-    } else {
-        let denied_by = input.revision.grant.check_operation(&operation).err();
-        *answered |= denied_by.is_none() && answers_sender(&operation);
-        denied_by
-    };
-    PlannedOperation { operation, denied_by }
+/// The window of the grants' bounds on a kind's number.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Holds the operations of one plan against the grants, one after the other.
+struct Ruling<'a> {
+    input: RunInput<'a>,
+    answered: bool,
+    /// Operations that were allowed so far, by kind.
+    allowed: BTreeMap<&'static str, u32>,
+    hourly_denied: bool,
+}
+
+impl<'a> Ruling<'a> {
+    fn new(input: RunInput<'a>) -> Self {
+        Self { input, answered: input.answered, allowed: BTreeMap::new(), hourly_denied: false }
+    }
+
+    fn rule_on(
+        &mut self,
+        ports: &Ports,
+        run: &mut RunRecord,
+        verdict: &Verdict,
+        operations: Vec<Operation>,
+    ) -> Result<Vec<PlannedOperation>, FactError> {
+        let mut planned = Vec::new();
+        for operation in operations {
+            let denied_by = self.denial(ports, run, verdict, &operation)?;
+            if denied_by.is_none() {
+                self.answered |= answers_sender(&operation);
+                *self.allowed.entry(operation.kind()).or_default() += 1;
+            }
+            let operation = in_namespace(self.input, run, operation);
+            planned.push(PlannedOperation { operation, denied_by });
+        }
+        Ok(planned)
+    }
+
+    fn denial(
+        &mut self,
+        ports: &Ports,
+        run: &mut RunRecord,
+        verdict: &Verdict,
+        operation: &Operation,
+    ) -> Result<Option<String>, FactError> {
+        if self.answered && answers_sender(operation) {
+            return Ok(Some(SUPERSEDED.to_owned()));
+        }
+        let body = match operation {
+            Operation::Reply { .. } if !sender::is_node_id(self.input.envelope.text("from_node")) => {
+                return Ok(Some("nobody to reply to: the event has no sender".to_owned()));
+            }
+            Operation::Reply { body } => reply_words::origin(self.input, run, verdict, body),
+            _ => ReplyBody::Template,
+        };
+        let at = run.scope().as_situation();
+        for need in need::of_operation(operation, at, body) {
+            if let Err(denial) = self.input.authority.allow(&need) {
+                return Ok(Some(denial.to_string()));
+            }
+        }
+        self.hourly_denial(ports, run, operation.kind())
+    }
+
+    /// A bound that is used up denies; one that is not becomes an assumption,
+    /// which the writer checks again.
+    fn hourly_denial(
+        &mut self,
+        ports: &Ports,
+        run: &mut RunRecord,
+        kind: &'static str,
+    ) -> Result<Option<String>, FactError> {
+        let since = self.input.now.minus(HOUR);
+        let in_plan = self.allowed.get(kind).copied().unwrap_or(0);
+        for (recipe, bound) in self.input.authority.hourly(kind) {
+            let done = ports.facts.operation_count(recipe, kind, since, bound)?;
+            run.inputs.operation_counts.insert(format!("{recipe}/{kind}"), done);
+            if done.saturating_add(in_plan) >= bound {
+                self.hourly_denied = true;
+                let denial =
+                    self.input.authority.hourly_denial(recipe, kind, done.saturating_add(in_plan));
+                return Ok(Some(denial.to_string()));
+            }
+            run.assumptions.push(Assumption::OperationsBelow {
+                recipe: recipe.to_owned(),
+                kind: kind.to_owned(),
+                since,
+                below: bound.saturating_sub(in_plan),
+            });
+        }
+        Ok(None)
+    }
+}
+
+/// Breakers of recipes that share none are named after their recipe.
+fn in_namespace(input: RunInput<'_>, run: &RunRecord, operation: Operation) -> Operation {
+    match operation {
+        Operation::TripBreaker { target, reason, expires_in_s } => Operation::TripBreaker {
+            target: run.scope().breaker_target(input.authority, &target),
+            reason,
+            expires_in_s,
+        },
+        other => other,
+    }
 }

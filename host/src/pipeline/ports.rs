@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use crate::clock::TimestampMs;
 use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, Field};
+use crate::grants::{Authority, need};
 use crate::ids::Digest;
 use crate::journal::CachedVerdict;
 use crate::recipes::LlmSpec;
@@ -43,38 +44,110 @@ pub trait Facts: Send + Sync {
         cap: u32,
     ) -> Result<u32, FactError>;
 
+    /// Operations of a kind that a recipe had done since `since`, at most `cap`.
+    ///
+    /// # Errors
+    /// See [`Facts::cooldown_last`].
+    fn operation_count(
+        &self,
+        recipe: &str,
+        kind: &str,
+        since: TimestampMs,
+        cap: u32,
+    ) -> Result<u32, FactError>;
+
     /// A model's verdict kept under this key and not yet expired.
     ///
     /// # Errors
     /// See [`Facts::cooldown_last`].
     fn cached(&self, key: &Digest, now: TimestampMs) -> Result<Option<CachedVerdict>, FactError>;
 
-    /// Live context of a session, as this recipe sees it.
+    /// Live context of a session in a namespace: a recipe's own, or the common one.
     ///
     /// # Errors
     /// See [`Facts::cooldown_last`].
     fn context(
         &self,
-        recipe: &str,
+        namespace: &str,
         session: &str,
         now: TimestampMs,
     ) -> Result<Vec<Field>, FactError>;
 }
 
-/// Who asks: authority and namespace of a host call.
+/// Who asks, about which event, in which namespaces.
 #[derive(Clone, Debug)]
 pub struct Scope {
     pub recipe: String,
-    pub stage: String,
     pub session: String,
     pub from_node: String,
+    /// The event was made by another one.
+    pub is_descendant: bool,
     pub now: TimestampMs,
+    /// Whose context and flags are meant: the recipe's own, or [`COMMON`].
+    pub context_namespace: String,
+    pub flag_namespace: String,
+}
+
+/// The namespace of what recipes share. No recipe can have this name.
+pub const COMMON: &str = "";
+
+impl Scope {
+    pub fn new(recipe: &str, envelope: &Envelope, authority: &Authority, now: TimestampMs) -> Self {
+        let namespace = |what: &str| if authority.shares(what) { COMMON } else { recipe }.to_owned();
+        Self {
+            recipe: recipe.to_owned(),
+            session: envelope.text("session_id").to_owned(),
+            from_node: envelope.text("from_node").to_owned(),
+            is_descendant: envelope.depth > 0,
+            now,
+            context_namespace: namespace("context"),
+            flag_namespace: namespace("flags"),
+        }
+    }
+
+    /// What a need is judged by.
+    pub fn as_situation(&self) -> need::Situation<'_> {
+        need::Situation {
+            recipe: &self.recipe,
+            session: &self.session,
+            from_node: &self.from_node,
+            is_descendant: self.is_descendant,
+        }
+    }
+
+    /// A breaker's target as the host knows it: recipes that share none have
+    /// their own under their name.
+    pub fn breaker_target(&self, authority: &Authority, target: &str) -> String {
+        if authority.shares("breakers") {
+            target.to_owned()
+        } else {
+            format!("{}:{target}", self.recipe)
+        }
+    }
 }
 
 /// Answers the questions of guests, after they were authorised.
 #[async_trait]
 pub trait Answers: Send + Sync {
     async fn answer(&self, scope: &Scope, request: &HostRequest) -> Result<HostAnswer, HostError>;
+
+    /// The model that a question would go to; `None` for other questions.
+    fn model_of(&self, request: &HostRequest) -> Option<String>;
+}
+
+/// Budgets of a day, which outlive runs and restarts.
+#[async_trait]
+pub trait Meter: Send + Sync {
+    /// Takes one question to the model from the budget of each recipe, all or
+    /// none. Durable when it returns, so that a crash never gives any back.
+    ///
+    /// # Errors
+    /// `Budget` with the line that is used up, `Failed` where it cannot be
+    /// written down.
+    async fn reserve(&self, budgets: &[(&str, u32)], now: TimestampMs) -> Result<(), HostError>;
+
+    /// Gives one question back to each: it was never put.
+    async fn give_back(&self, budgets: &[(&str, u32)], now: TimestampMs);
 }
 
 /// A question to the model, before rendering.
@@ -127,6 +200,8 @@ pub struct Ports {
     pub facts: Arc<dyn Facts>,
     pub answers: Arc<dyn Answers>,
     pub classifier: Arc<dyn Classifier>,
+    pub meter: Arc<dyn Meter>,
+    pub circuits: Arc<super::circuit::Circuits>,
     /// Names the engine in `host_inputs`: versions that a replay depends on.
     pub engine: Arc<str>,
 }

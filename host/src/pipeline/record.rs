@@ -16,7 +16,7 @@ use crate::journal::{
     FilterTrace, HostInputs, RecipeTrace, Trace, UsageTrace, decision_hash,
 };
 use crate::recipes::StageSpec;
-use crate::stage::{HostCallRecord, HostCalls, LogLine, StageOutcome};
+use crate::stage::{HostCalls, LogLine, StageOutcome};
 use crate::verdict::{self, Situation, Verdict};
 
 /// The gathered field behind `{{filter.decision}}`.
@@ -35,26 +35,24 @@ pub(super) struct RunRecord {
     pub(super) cache: Option<CacheEntry>,
     pub(super) assumptions: Vec<Assumption>,
     pub(super) cooldown_key: Option<String>,
-    pub(super) model_tokens: u32,
     usage: Vec<(String, crate::stage::Usage)>,
     logs: Vec<LogLine>,
+    /// Stages whose guest failed, with the fault's code.
+    faults: Vec<(String, String)>,
 }
 
 impl RunRecord {
     pub(super) fn new(ports: &Ports, input: RunInput<'_>) -> Self {
-        let scope = Scope {
-            recipe: input.revision.recipe.name.clone(),
-            stage: String::new(),
-            session: input.envelope.text("session_id").to_owned(),
-            from_node: input.envelope.text("from_node").to_owned(),
-            now: input.now,
-        };
+        let scope =
+            Scope::new(&input.revision.recipe.name, input.envelope, input.authority, input.now);
         Self {
             started: Instant::now(),
             gate: Arc::new(Gate::new(
                 scope.clone(),
-                Arc::clone(&input.revision.grant),
+                input.authority.clone(),
                 Arc::clone(&ports.answers),
+                Arc::clone(&ports.meter),
+                Arc::clone(&ports.circuits),
             )),
             scope,
             filter: FilterTrace {
@@ -74,9 +72,9 @@ impl RunRecord {
             cache: None,
             assumptions: Vec::new(),
             cooldown_key: None,
-            model_tokens: 0,
             usage: Vec::new(),
             logs: Vec::new(),
+            faults: Vec::new(),
         }
     }
 
@@ -121,12 +119,20 @@ impl RunRecord {
     ) -> Result<T, crate::stage::GuestFault> {
         self.usage.push((stage.to_owned(), outcome.usage));
         self.logs.extend(outcome.logs);
+        if let Err(fault) = &outcome.answer {
+            self.faults.push((stage.to_owned(), fault.code().to_owned()));
+        }
         outcome.answer
     }
 
-    /// Keeps a question that the host itself asked.
-    pub(super) fn keep_call(&self, record: HostCallRecord) {
-        self.gate.keep(record);
+    /// The host's own way through the gate.
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Who asks, about which event.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     pub(super) fn into_commit(
@@ -138,6 +144,7 @@ impl RunRecord {
         let wall_us = micros(self.started.elapsed());
         let skipped = decided.is_none();
         let decided = decided.unwrap_or_else(|| Decided::skipped(&self.filter.reason));
+        let model_tokens = self.gate.tokens_used();
         let host_calls = self.gate.take_records();
         let hash = decision_hash::decision_hash(
             &self.filter.decision,
@@ -195,11 +202,12 @@ impl RunRecord {
             host_calls,
             host_inputs: self.inputs,
             logs: self.logs,
-            usage: UsageTrace { stages: self.usage, model_tokens: self.model_tokens, wall_us },
+            usage: UsageTrace { stages: self.usage, model_tokens, wall_us },
+            faults: self.faults,
             recipe: RecipeTrace {
                 name: self.scope.recipe,
                 revision: input.revision.digest,
-                grant_revision: input.revision.grant.digest,
+                grant_revision: input.authority.digest(),
                 mode,
             },
             decision_hash: hash,
@@ -217,6 +225,9 @@ impl RunRecord {
                 body_text: envelope.text("body_text").to_owned(),
                 msg_type: envelope.text("msg_type").to_owned(),
                 task,
+                context_namespace: self.scope.context_namespace,
+                flag_namespace: self.scope.flag_namespace,
+                wake_bounds: owned_bounds(input.authority.hourly("wake")),
             },
             cooldown: self.cooldown_key.filter(|_| executed).map(|key| (key, input.now)),
             cache: self.cache,
@@ -240,10 +251,14 @@ fn action_name(decided: &Decided, planned: &Planned, acts: bool, skipped: bool) 
         _ if !acts => "manual_skip".to_owned(),
         _ if !planned.completed => format!("{}_error", decided.action),
         _ if planned.superseded => "superseded".to_owned(),
-        _ if decided.eval_type == EvalType::RateLimit => "rate_limited".to_owned(),
+        _ if planned.rate_limited || decided.eval_type == EvalType::RateLimit => "rate_limited".to_owned(),
         "wake" => "summon".to_owned(),
         other => other.to_owned(),
     }
+}
+
+fn owned_bounds(bounds: Vec<(&str, u32)>) -> Vec<(String, u32)> {
+    bounds.into_iter().map(|(recipe, bound)| (recipe.to_owned(), bound)).collect()
 }
 
 pub(super) fn micros(duration: Duration) -> u64 {

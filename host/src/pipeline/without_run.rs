@@ -140,6 +140,7 @@ fn commit(
         host_inputs: HostInputs { tier: Some(about.tier), ..HostInputs::default() },
         logs: Vec::new(),
         usage: UsageTrace::default(),
+        faults: Vec::new(),
         recipe: RecipeTrace {
             name: about.recipe.to_owned(),
             revision: about.revision,

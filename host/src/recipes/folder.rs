@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 
 use crate::ids::is_valid_name;
@@ -26,12 +26,68 @@ pub struct Folder {
     pub wasm: BTreeMap<String, Result<Vec<u8>, Problem>>,
 }
 
+/// Who may own a file that is taken at its word.
+#[derive(Clone, Debug, Default)]
+pub struct Owners {
+    pub users: Vec<u32>,
+    /// Groups that may write such a file as well.
+    pub groups: Vec<u32>,
+}
+
+impl Owners {
+    /// Root, and the user that this process runs as.
+    pub fn of_this_process() -> Self {
+        Self { users: vec![0, rustix::process::geteuid().as_raw()], groups: Vec::new() }
+    }
+
+    /// Why a file or folder is not taken, if so.
+    fn refusal(&self, metadata: &Metadata) -> Option<String> {
+        if !self.users.contains(&metadata.uid()) {
+            return Some(format!(
+                "it belongs to user {}, who is no operator: chown it to one",
+                metadata.uid()
+            ));
+        }
+        if metadata.mode() & 0o002 != 0 {
+            return Some("everybody may write it: chmod o-w".to_owned());
+        }
+        if metadata.mode() & 0o020 != 0 && !self.groups.contains(&metadata.gid()) {
+            return Some(format!(
+                "group {} may write it, which is no group of operators: chmod g-w",
+                metadata.gid()
+            ));
+        }
+        None
+    }
+}
+
+/// Reads a folder whose files are only taken from certain owners, and only if
+/// nobody else may write them or the folder. What is not taken stands there
+/// with its problem.
+///
+/// # Errors
+/// When the folder itself cannot be listed.
+pub fn read_owned(dir: &Dir, label: &str, owners: &Owners) -> io::Result<Folder> {
+    let mut folder = read_checked(dir, label, Some(owners))?;
+    if let Some(what) = owners.refusal(&dir.dir_metadata()?) {
+        for (name, content) in &mut folder.toml {
+            let shown = format!("{label}/{}.toml", name.escape_debug());
+            *content = Err(Problem::in_file(&shown, format!("of the folder {label}/: {what}")));
+        }
+    }
+    Ok(folder)
+}
+
 /// Reads every `.toml` and `.wasm` file of a folder. Others are left alone.
 /// `label` is how people call the folder: `recipes`, `grants`.
 ///
 /// # Errors
 /// When the folder itself cannot be listed.
 pub fn read(dir: &Dir, label: &str) -> io::Result<Folder> {
+    read_checked(dir, label, None)
+}
+
+fn read_checked(dir: &Dir, label: &str, owners: Option<&Owners>) -> io::Result<Folder> {
     let mut names: Vec<String> = Vec::new();
     for entry in dir.entries()? {
         let name = entry?.file_name();
@@ -53,10 +109,10 @@ pub fn read(dir: &Dir, label: &str) -> io::Result<Folder> {
             Some((stem, "toml")) => {
                 folder
                     .toml
-                    .insert(stem.to_owned(), read_file(dir, label, &name, stem, MAX_FILE_BYTES));
+                    .insert(stem.to_owned(), read_file(dir, label, &name, MAX_FILE_BYTES, owners));
             }
-            Some((stem, _)) => {
-                let content = read_file(dir, label, &name, stem, MAX_COMPONENT_BYTES);
+            Some((_, _)) => {
+                let content = read_file(dir, label, &name, MAX_COMPONENT_BYTES, owners);
                 folder.wasm.insert(name.clone(), content);
             }
             None => {}
@@ -74,13 +130,13 @@ fn read_file(
     dir: &Dir,
     label: &str,
     name: &str,
-    stem: &str,
     limit: usize,
+    owners: Option<&Owners>,
 ) -> Result<Vec<u8>, Problem> {
     // The name is hostile as well: it is shown escaped, never raw.
     let shown = format!("{label}/{}", name.escape_debug());
     let refuse = |what: String| Problem::in_file(&shown, what);
-    if !is_valid_name(stem) {
+    if !ending(name).is_some_and(|(stem, _)| is_valid_name(stem)) {
         return Err(refuse(
             "the name must be at most 64 of a-z, 0-9, - and _, a letter or digit first: rename the file".to_owned(),
         ));
@@ -90,11 +146,16 @@ fn read_file(
     if !kind.is_file() {
         return Err(refuse("not a plain file: links, folders and pipes are refused".to_owned()));
     }
-    bounded(dir, name, limit).map_err(|error| refuse(format!("cannot be read: {error}")))
+    bounded(dir, name, limit, owners).map_err(|error| refuse(format!("cannot be read: {error}")))
 }
 
 /// Reads a plain file of at most `limit` bytes.
-fn bounded(dir: &Dir, name: &str, limit: usize) -> io::Result<Vec<u8>> {
+fn bounded(
+    dir: &Dir,
+    name: &str,
+    limit: usize,
+    owners: Option<&Owners>,
+) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     // The file may have been swapped for a pipe since it was looked at; opening
     // one would wait for ever.
@@ -103,6 +164,10 @@ fn bounded(dir: &Dir, name: &str, limit: usize) -> io::Result<Vec<u8>> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("not a plain file"));
+    }
+    // Of the open file: what its name leads to may change meanwhile.
+    if let Some(what) = owners.and_then(|owners| owners.refusal(&metadata)) {
+        return Err(io::Error::other(what));
     }
     let mut content = Vec::new();
     let limit_u64 = u64::try_from(limit).unwrap_or(u64::MAX);

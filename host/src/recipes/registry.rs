@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::{ComponentSource, Mode, Recipe, matching};
 use crate::envelope::Envelope;
-use crate::grants::Grant;
+use crate::grants::binding::{self, Cover, Offered};
+use crate::grants::{Grant, Need};
 use crate::ids::Digest;
 use crate::stage::ComponentId;
 use crate::strict_toml::Problem;
@@ -19,32 +20,69 @@ use crate::strict_toml::Problem;
 const MAX_RETIRED: usize = 4;
 
 /// One version of a recipe with the components that it was checked with, and
-/// the grant that binds it.
+/// the grant that it is under.
 #[derive(Clone, Debug)]
 pub struct Revision {
     pub recipe: Arc<Recipe>,
     /// Of the canonical recipe and its components; mode and grant left out.
     pub digest: Digest,
+    /// What a grant names; see `grants/binding.rs`.
+    pub binding: Digest,
     pub components: BTreeMap<ComponentSource, ComponentId>,
     /// The lower of the file's and the grant's mode.
     pub effective_mode: Mode,
+    /// As it is now.
     pub grant: Arc<Grant>,
+    /// The grant that the revision was live under, where the present one was
+    /// made for another: both have to allow what it does.
+    pub granted_then: Option<Arc<Grant>>,
+    /// What it can ask for as it is written.
+    pub needs: Arc<[Need<'static>]>,
+    /// The file's own text.
+    pub source: Arc<str>,
 }
 
 impl Revision {
-    pub fn new(
-        recipe: Arc<Recipe>,
-        components: BTreeMap<ComponentSource, ComponentId>,
-        grant: Arc<Grant>,
-    ) -> Self {
+    pub fn new(candidate: Candidate, grant: Arc<Grant>, ceiling: Mode) -> Self {
+        let Candidate { recipe, components, needs, source } = candidate;
         let digest = revision_digest(&recipe, &components);
-        let effective_mode = recipe.mode.min(grant.mode);
-        Self { recipe, digest, components, effective_mode, grant }
+        let binding = binding::digest(&recipe.canonical, &file_components(&components));
+        let effective_mode = recipe.mode.min(grant.mode).min(ceiling);
+        Self {
+            recipe,
+            digest,
+            binding,
+            components,
+            effective_mode,
+            grant,
+            granted_then: None,
+            needs,
+            source,
+        }
     }
 
-    /// The same revision under the grant and the mode that hold now.
-    fn rebound(&self, mode: Mode, grant: &Arc<Grant>) -> Self {
-        Self { effective_mode: mode.min(grant.mode), grant: Arc::clone(grant), ..self.clone() }
+    /// The same revision under the grant that holds now.
+    fn under(&self, grant: &Arc<Grant>, ceiling: Mode) -> Self {
+        let effective_mode = self.recipe.mode.min(grant.mode).min(ceiling);
+        Self { effective_mode, grant: Arc::clone(grant), granted_then: None, ..self.clone() }
+    }
+
+    /// The same under what both the present grant and its own of then allow.
+    fn under_both(&self, grant: &Arc<Grant>, ceiling: Mode) -> Self {
+        let then = self.granted_then.as_ref().unwrap_or(&self.grant);
+        let under = self.under(grant, ceiling.min(then.mode));
+        Self { granted_then: Some(Arc::clone(then)), ..under }
+    }
+
+    /// As far as a grant looks at it.
+    fn offered(&self) -> Offered<'_> {
+        Offered {
+            binding: self.binding,
+            has_own_components: !file_components(&self.components).is_empty(),
+            priority: self.recipe.priority,
+            stop: self.recipe.stop,
+            needs: &self.needs,
+        }
     }
 }
 
@@ -59,6 +97,16 @@ fn revision_digest(recipe: &Recipe, components: &BTreeMap<ComponentSource, Compo
     Digest::of_parts(&parts)
 }
 
+fn file_components(components: &BTreeMap<ComponentSource, ComponentId>) -> Vec<(String, Digest)> {
+    components
+        .iter()
+        .filter_map(|(source, id)| match source {
+            ComponentSource::File(name) => Some((name.clone(), id.0)),
+            ComponentSource::Bundled(_) => None,
+        })
+        .collect()
+}
+
 /// Where a recipe stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", content = "detail", rename_all = "lowercase")]
@@ -66,6 +114,8 @@ pub enum State {
     Live(Mode),
     /// Good, and not allowed to run: says why.
     Suspended(String),
+    /// It failed too often, and there is no earlier revision to go back to.
+    Tripped(String),
     /// The file cannot be used, and there was no earlier revision.
     Rejected(Vec<Problem>),
     /// Switched off by its file or its grant.
@@ -77,6 +127,7 @@ impl State {
         match self {
             Self::Live(_) => "live",
             Self::Suspended(_) => "suspended",
+            Self::Tripped(_) => "tripped",
             Self::Rejected(_) => "rejected",
             Self::Disabled => "disabled",
         }
@@ -90,6 +141,9 @@ pub struct LoadedFile {
     pub name: String,
     pub content: Result<Candidate, Vec<Problem>>,
     pub grant: GrantFile,
+    /// Revisions that were live before the program started, newest first, each
+    /// with the grant that it was under.
+    pub restored: Vec<(Candidate, Arc<Grant>)>,
 }
 
 /// A recipe that passed every check, with its compiled components.
@@ -97,6 +151,10 @@ pub struct LoadedFile {
 pub struct Candidate {
     pub recipe: Arc<Recipe>,
     pub components: BTreeMap<ComponentSource, ComponentId>,
+    /// What it can ask for as it is written.
+    pub needs: Arc<[Need<'static>]>,
+    /// The file's own text.
+    pub source: Arc<str>,
 }
 
 /// What lies in `grants/` for a recipe.
@@ -104,9 +162,24 @@ pub struct Candidate {
 pub enum GrantFile {
     Absent,
     /// Suspends the recipe: what the operator meant is not known, and an older
-    /// grant might allow more.
+    /// and wider grant must not go on.
     Broken(Vec<Problem>),
     Granted(Arc<Grant>),
+}
+
+/// What holds for all recipes.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The highest mode that any recipe has.
+    pub ceiling: Mode,
+    /// Revisions that failed too often, by recipe and digest, with the reason.
+    pub tripped: BTreeMap<(String, Digest), String>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { ceiling: Mode::Automated, tripped: BTreeMap::new() }
+    }
 }
 
 /// One recipe's place in the registry.
@@ -119,7 +192,19 @@ pub struct Entry {
     /// Problems of the file that lies there now while `revision`, an earlier
     /// one, goes on. Empty if the file is the revision.
     pub rejected: Vec<Problem>,
+    /// The file's revision and why it does not run, while `revision`, an
+    /// earlier one, goes on.
+    pub waiting: Option<Waiting>,
     retired: Vec<Arc<Revision>>,
+}
+
+/// A revision that is good and does not run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    pub revision: Digest,
+    /// `suspended` or `tripped`.
+    pub state: &'static str,
+    pub reason: String,
 }
 
 /// All loaded recipes.
@@ -131,14 +216,15 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The registry after the folder was read anew. A broken file leaves its
-    /// running revision in place, a file that is gone takes its recipe along.
-    /// Grants hold at once, for earlier revisions too.
-    pub fn apply(previous: &Self, loaded: Vec<LoadedFile>) -> Self {
+    /// The registry after the folder was read anew. A broken file, or one that
+    /// waits for a grant, leaves the running revision in place; a file that is
+    /// gone takes its recipe along. Grants hold at once, for earlier revisions
+    /// too.
+    pub fn apply(previous: &Self, loaded: Vec<LoadedFile>, terms: &Terms) -> Self {
         let entries: BTreeMap<String, Entry> = loaded
             .into_iter()
             .map(|file| {
-                let entry = entry_of(previous.entries.get(&file.name), file);
+                let entry = entry_of(previous.entries.get(&file.name), file, terms);
                 (entry.name.clone(), entry)
             })
             .collect();
@@ -176,6 +262,18 @@ impl Registry {
         kept.find(|revision| revision.digest == *digest).cloned()
     }
 
+    /// The grants of recipes that led to an event, as they are now; one that is
+    /// not live any more allows nothing.
+    pub fn grants_of(&self, lineage: &[String]) -> Vec<Arc<Grant>> {
+        lineage
+            .iter()
+            .map(|name| match self.live(name) {
+                Some(revision) => Arc::clone(&revision.grant),
+                None => Arc::new(Grant::nothing(name)),
+            })
+            .collect()
+    }
+
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.get(name)
     }
@@ -197,62 +295,166 @@ impl Entry {
     }
 }
 
-fn entry_of(previous: Option<&Entry>, file: LoadedFile) -> Entry {
-    let LoadedFile { name, content, grant } = file;
-    let (candidate, rejected) = match content {
+fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry {
+    let LoadedFile { name, content, grant, restored } = file;
+    let (present, rejected) = match content {
         Ok(candidate) => (Some(candidate), Vec::new()),
-        Err(problems) => {
-            let running = previous.and_then(|entry| entry.revision.as_ref());
-            let kept = running.map(|revision| Candidate {
-                recipe: Arc::clone(&revision.recipe),
-                components: revision.components.clone(),
-            });
-            (kept, problems)
+        Err(problems) => (None, problems),
+    };
+    let grant = match grant {
+        GrantFile::Granted(grant) => Ok(grant),
+        GrantFile::Absent => Err(format!("needs grant: thrall grant allow {name}")),
+        GrantFile::Broken(problems) => {
+            let first =
+                problems.first().map_or_else(|| "unreadable".to_owned(), ToString::to_string);
+            Err(format!("needs grant: {first}"))
         }
     };
-    let Some(candidate) = candidate else {
+    let nothing = Arc::new(Grant::nothing(&name));
+    let held = grant.as_ref().unwrap_or(&nothing);
+    let present = present.map(|candidate| {
+        Arc::new(Revision::new(candidate, Arc::clone(held), terms.ceiling))
+    });
+    let earlier = earlier(previous, restored, terms);
+    if present.is_none() && earlier.is_empty() {
         return Entry {
             name,
             state: State::Rejected(rejected),
             revision: None,
             rejected: Vec::new(),
+            waiting: None,
             retired: Vec::new(),
         };
+    }
+    let choice = match &grant {
+        Ok(grant) => choose(present.as_ref(), &earlier, grant, terms),
+        Err(reason) => Choice {
+            revision: present.clone().or_else(|| earlier.first().cloned()),
+            state: State::Suspended(reason.clone()),
+            waiting: None,
+        },
     };
-    let (grant, refusal) = match grant {
-        GrantFile::Granted(grant) => (grant, None),
-        GrantFile::Absent => {
-            let reason = format!("needs grant: write grants/{name}.toml");
-            (Arc::new(Grant::nothing(&name)), Some(reason))
-        }
-        GrantFile::Broken(problems) => {
-            let first =
-                problems.first().map_or_else(|| "unreadable".to_owned(), ToString::to_string);
-            (Arc::new(Grant::nothing(&name)), Some(format!("needs grant: {first}")))
-        }
-    };
-    let mode = candidate.recipe.mode;
-    let revision =
-        Arc::new(Revision::new(candidate.recipe, candidate.components, Arc::clone(&grant)));
-    let state = match refusal {
-        _ if mode == Mode::Disabled => State::Disabled,
-        Some(reason) => State::Suspended(reason),
-        None if revision.effective_mode == Mode::Disabled => State::Disabled,
-        None => State::Live(revision.effective_mode),
-    };
-    let retired = previous.map(|entry| retired(entry, &revision, mode, &grant)).unwrap_or_default();
-    Entry { name, state, revision: Some(revision), rejected, retired }
+    let is_off = present.as_ref().is_some_and(|present| present.recipe.mode == Mode::Disabled);
+    let state = if is_off { State::Disabled } else { choice.state };
+    let retired = retired(&earlier, choice.revision.as_deref(), held, terms);
+    Entry { name, state, revision: choice.revision, rejected, waiting: choice.waiting, retired }
 }
 
-/// The revisions before this one, bound by what holds now.
-fn retired(previous: &Entry, now: &Revision, mode: Mode, grant: &Arc<Grant>) -> Vec<Arc<Revision>> {
-    previous
-        .revision
+/// Revisions that ran before, newest first, each under the grant that it had.
+fn earlier(
+    previous: Option<&Entry>,
+    restored: Vec<(Candidate, Arc<Grant>)>,
+    terms: &Terms,
+) -> Vec<Arc<Revision>> {
+    let ran = previous
+        .into_iter()
+        .flat_map(|entry| entry.live_revision().into_iter().chain(&entry.retired))
+        .cloned();
+    let restored = restored
+        .into_iter()
+        .map(|(candidate, grant)| Arc::new(Revision::new(candidate, grant, terms.ceiling)));
+    let mut earlier: Vec<Arc<Revision>> = Vec::new();
+    for revision in ran.chain(restored) {
+        if earlier.iter().all(|known| known.digest != revision.digest) {
+            earlier.push(revision);
+        }
+    }
+    earlier
+}
+
+struct Choice {
+    revision: Option<Arc<Revision>>,
+    state: State,
+    waiting: Option<Waiting>,
+}
+
+/// Which revision runs under a grant: the file's own if the grant covers it and
+/// it has not tripped, else the last one before it that may.
+fn choose(
+    present: Option<&Arc<Revision>>,
+    earlier: &[Arc<Revision>],
+    grant: &Arc<Grant>,
+    terms: &Terms,
+) -> Choice {
+    let granted = present
+        .into_iter()
+        .chain(earlier)
+        .find(|revision| grant.binding == Some(revision.binding))
+        .map(|revision| revision.offered());
+    let trip_of = |revision: &Revision| {
+        terms.tripped.get(&(revision.recipe.name.clone(), revision.digest))
+    };
+    let why_not = |revision: &Revision| match trip_of(revision) {
+        Some(reason) => Some(("tripped", reason.clone())),
+        None => match binding::cover(grant, &revision.offered(), granted.as_ref()) {
+            Cover::Bound | Cover::Followed => None,
+            Cover::Waits(reason) => Some(("suspended", reason)),
+        },
+    };
+    let refusal = present.map(|present| why_not(present));
+    if let (Some(present), Some(None)) = (present, &refusal) {
+        return Choice {
+            state: live_state(present),
+            revision: Some(Arc::clone(present)),
+            waiting: None,
+        };
+    }
+    let refusal = refusal.flatten();
+    let has_tripped = matches!(refusal, Some(("tripped", _)));
+    let others = earlier
         .iter()
-        .chain(&previous.retired)
-        .filter(|revision| revision.digest != now.digest)
+        .filter(|one| present.is_none_or(|present| present.digest != one.digest));
+    let running = others.into_iter().find_map(|one| match why_not(one) {
+        None => Some(one.under(grant, terms.ceiling)),
+        // Instead of one that tripped: the last good one, under what both its
+        // own grant and the present one allow.
+        Some(("suspended", _)) if has_tripped && grant.binding.is_some() => {
+            Some(one.under_both(grant, terms.ceiling))
+        }
+        Some(_) => None,
+    });
+    let waiting = present.zip(refusal.clone()).map(|(present, (state, reason))| Waiting {
+        revision: present.digest,
+        state,
+        reason,
+    });
+    match running {
+        Some(running) => {
+            Choice { state: live_state(&running), revision: Some(Arc::new(running)), waiting }
+        }
+        None => Choice {
+            state: match refusal {
+                Some(("tripped", reason)) => State::Tripped(reason),
+                Some((_, reason)) => State::Suspended(format!("needs grant: {reason}")),
+                None => State::Suspended(
+                    "the file is broken, and no earlier revision is granted".to_owned(),
+                ),
+            },
+            revision: present.or(earlier.first()).cloned(),
+            waiting: None,
+        },
+    }
+}
+
+fn live_state(revision: &Revision) -> State {
+    match revision.effective_mode {
+        Mode::Disabled => State::Disabled,
+        mode => State::Live(mode),
+    }
+}
+
+/// The revisions before this one, bound by what holds now as well.
+fn retired(
+    earlier: &[Arc<Revision>],
+    now: Option<&Revision>,
+    grant: &Arc<Grant>,
+    terms: &Terms,
+) -> Vec<Arc<Revision>> {
+    earlier
+        .iter()
+        .filter(|revision| now.is_none_or(|now| revision.digest != now.digest))
         .take(MAX_RETIRED)
-        .map(|revision| Arc::new(revision.rebound(mode, grant)))
+        .map(|revision| Arc::new(revision.under_both(grant, terms.ceiling)))
         .collect()
 }
 
@@ -270,8 +472,11 @@ pub struct Summary {
     pub granted_mode: Option<Mode>,
     pub revision: Option<Digest>,
     pub warnings: Vec<String>,
-    /// Why the file that lies there is not what runs.
+    /// Why the file that lies there is not what runs: it is broken, ...
     pub rejected: Vec<String>,
+    /// ... or it waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
 }
 
 impl Summary {
@@ -289,6 +494,7 @@ impl Summary {
             revision: revision.map(|revision| revision.digest),
             warnings: recipe.map(|recipe| recipe.warnings.clone()).unwrap_or_default(),
             rejected: entry.rejected.iter().map(ToString::to_string).collect(),
+            waiting: entry.waiting.clone(),
         }
     }
 }

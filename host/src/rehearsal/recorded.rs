@@ -11,7 +11,7 @@ use crate::envelope::Field;
 use crate::ids::Digest;
 use crate::journal::{CachedVerdict, HostInputs};
 use crate::pipeline::ports::{
-    Answers, Classifier, FactError, Facts, ModelQuestion, PreparedQuestion, Scope,
+    Answers, Classifier, FactError, Facts, Meter, ModelQuestion, PreparedQuestion, Scope,
 };
 use crate::stage::{HostAnswer, HostCallRecord, HostError, HostRequest};
 
@@ -59,6 +59,17 @@ impl Facts for RecordedFacts {
         Ok(self.inputs.rate_count.unwrap_or(0).min(cap))
     }
 
+    fn operation_count(
+        &self,
+        recipe: &str,
+        kind: &str,
+        _: TimestampMs,
+        cap: u32,
+    ) -> Result<u32, FactError> {
+        let counts = &self.inputs.operation_counts;
+        Ok(counts.get(&format!("{recipe}/{kind}")).copied().unwrap_or(0).min(cap))
+    }
+
     fn cached(&self, _: &Digest, _: TimestampMs) -> Result<Option<CachedVerdict>, FactError> {
         Ok(self.inputs.cached.clone())
     }
@@ -68,14 +79,15 @@ impl Facts for RecordedFacts {
     }
 }
 
-/// Guests' questions, answered from the book.
+/// Guests' questions, answered from the book; only names are looked up live.
 pub struct RecordedAnswers {
+    live: Arc<dyn Answers>,
     book: Arc<CallBook>,
 }
 
 impl RecordedAnswers {
-    pub fn new(book: Arc<CallBook>) -> Self {
-        Self { book }
+    pub fn new(live: Arc<dyn Answers>, book: Arc<CallBook>) -> Self {
+        Self { live, book }
     }
 }
 
@@ -84,6 +96,23 @@ impl Answers for RecordedAnswers {
     async fn answer(&self, _: &Scope, request: &HostRequest) -> Result<HostAnswer, HostError> {
         self.book.take(request)
     }
+
+    fn model_of(&self, request: &HostRequest) -> Option<String> {
+        self.live.model_of(request)
+    }
+}
+
+/// Budgets of a day are not touched by a rehearsal: what they refused then is
+/// in the book.
+pub struct NoMeter;
+
+#[async_trait]
+impl Meter for NoMeter {
+    async fn reserve(&self, _: &[(&str, u32)], _: TimestampMs) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    async fn give_back(&self, _: &[(&str, u32)], _: TimestampMs) {}
 }
 
 /// The model's verdicts, answered from the book; only rendering is live.

@@ -221,6 +221,12 @@ fn holds(session: &Session, assumption: &Assumption) -> Result<bool, StoreError>
                 super::decision_inputs::rate_count(connection, recipe, sender_key, *since, *below)?;
             Ok(count < *below)
         }
+        Assumption::OperationsBelow { recipe, kind, since, below } => {
+            let count = super::decision_inputs::operation_count(
+                connection, recipe, kind, *since, *below,
+            )?;
+            Ok(count < *below)
+        }
         Assumption::CooldownUnchanged { recipe, key, last } => {
             Ok(super::decision_inputs::cooldown_last(connection, recipe, key)? == *last)
         }

@@ -42,6 +42,21 @@ impl Reader {
         self.with(|connection| rate_count(connection, recipe, sender_key, since, cap))
     }
 
+    /// Operations of a kind that a recipe had done later than `since`; counting
+    /// stops at `cap`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn operation_count(
+        &self,
+        recipe: &str,
+        kind: &str,
+        since: TimestampMs,
+        cap: u32,
+    ) -> Result<u32, StoreError> {
+        self.with(|connection| operation_count(connection, recipe, kind, since, cap))
+    }
+
     /// A verdict that is kept under `key` and has not expired.
     ///
     /// # Errors
@@ -63,13 +78,14 @@ impl Reader {
         Ok(value.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// What a recipe remembers of a session, by key.
+    /// What a recipe remembers of a session, by key; `namespace` is the recipe's
+    /// name, or what recipes share.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn context(
         &self,
-        recipe: &str,
+        namespace: &str,
         session: &str,
         now: TimestampMs,
     ) -> Result<Vec<Field>, StoreError> {
@@ -77,7 +93,7 @@ impl Reader {
             connection
                 .prepare_cached(CONTEXT)
                 .and_then(|mut statement| {
-                    let found = params![session, recipe, now.as_i64(), MAX_CONTEXT_ENTRIES];
+                    let found = params![session, namespace, now.as_i64(), MAX_CONTEXT_ENTRIES];
                     statement
                         .query_map(found, |row| {
                             Ok(Field { name: row.get(0)?, value: row.get(1)? })
@@ -94,7 +110,7 @@ impl Reader {
     /// The database cannot be read.
     pub fn context_value(
         &self,
-        recipe: &str,
+        namespace: &str,
         session: &str,
         key: &str,
         now: TimestampMs,
@@ -104,20 +120,20 @@ impl Reader {
                 .prepare_cached(CONTEXT_VALUE)
                 .and_then(|mut statement| {
                     statement
-                        .query_row(params![session, recipe, key, now.as_i64()], |row| row.get(0))
+                        .query_row(params![session, namespace, key, now.as_i64()], |row| row.get(0))
                         .optional()
                 })
                 .doing("read a session's context")
         })
     }
 
-    /// A flag of a recipe.
+    /// A flag of a recipe, or of all.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn flag(
         &self,
-        recipe: &str,
+        namespace: &str,
         key: &str,
         now: TimestampMs,
     ) -> Result<Option<String>, StoreError> {
@@ -126,7 +142,7 @@ impl Reader {
                 .prepare_cached(FLAG)
                 .and_then(|mut statement| {
                     statement
-                        .query_row(params![recipe, key, now.as_i64()], |row| row.get(0))
+                        .query_row(params![namespace, key, now.as_i64()], |row| row.get(0))
                         .optional()
                 })
                 .doing("read a flag")
@@ -138,6 +154,8 @@ const COOLDOWN: &str = "SELECT last FROM cooldowns WHERE recipe = ?1 AND key = ?
 const RATE: &str = "SELECT count(*) FROM (SELECT 1 FROM journal
     WHERE kind = 'decision' AND recipe = ?1 AND sender_key = ?2 AND counted = 1 AND at > ?3
     LIMIT ?4)";
+const OPERATIONS: &str = "SELECT count(*) FROM (SELECT 1 FROM outbox
+    WHERE recipe = ?1 AND kind = ?2 AND created_at > ?3 LIMIT ?4)";
 const CACHED: &str = "SELECT value FROM verdict_cache WHERE key = ?1 AND expires_at > ?2";
 const CONTEXT: &str = "SELECT key, value FROM context
     WHERE session_id = ?1 AND namespace = ?2 AND (expires_at IS NULL OR expires_at > ?3)
@@ -150,7 +168,7 @@ const FLAG: &str = "SELECT value FROM flags
 
 /// For the test that looks at query plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 6] = [COOLDOWN, RATE, CACHED, CONTEXT, CONTEXT_VALUE, FLAG];
+pub(super) const STATEMENTS: [&str; 7] = [COOLDOWN, RATE, OPERATIONS, CACHED, CONTEXT, CONTEXT_VALUE, FLAG];
 
 pub(super) fn cooldown_last(
     connection: &Connection,
@@ -179,4 +197,19 @@ pub(super) fn rate_count(
             statement.query_row(params![recipe, sender_key, since.as_i64(), cap], |row| row.get(0))
         })
         .doing("count a sender's events")
+}
+
+pub(super) fn operation_count(
+    connection: &Connection,
+    recipe: &str,
+    kind: &str,
+    since: TimestampMs,
+    cap: u32,
+) -> Result<u32, StoreError> {
+    connection
+        .prepare_cached(OPERATIONS)
+        .and_then(|mut statement| {
+            statement.query_row(params![recipe, kind, since.as_i64(), cap], |row| row.get(0))
+        })
+        .doing("count a recipe's operations")
 }

@@ -4,15 +4,18 @@
 use rusqlite::params;
 use serde_json::json;
 
+use super::decision_inputs;
 use super::error::{Doing, StoreError};
 use super::flush::{self, Origin};
-use super::outbox_rows::{self, NewRow};
+use super::outbox_rows::{self, NewRow, WAKE};
 use super::session::Session;
 use crate::buffers::{flush_policy, wake_body};
 use crate::clock::TimestampMs;
 use crate::ids::JournalId;
 use crate::journal::{DecisionRow, Delivery};
 use crate::operation::{Operation, OperationClass, PlannedOperation, WakeMode};
+
+const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// One change that a commit makes, computed before the transaction.
 pub(super) enum Effect {
@@ -31,10 +34,13 @@ pub(super) struct Collected {
     is_priority: bool,
     keyword: Option<String>,
     summon_threshold: u32,
+    /// Wakes an hour, by recipe, beyond which the buffer waits for its timer.
+    wake_bounds: Vec<(String, u32)>,
 }
 
 /// A value to remember, or to forget if there is none.
 pub(super) struct Memory {
+    namespace: String,
     session: String,
     key: String,
     value: Option<String>,
@@ -80,15 +86,18 @@ fn effect_of(
                 is_priority: flush_policy::find_word(flush_policy::PRIORITY_WORDS, body).is_some(),
                 keyword: flush_policy::find_word(words, body).map(str::to_owned),
                 summon_threshold: *summon_threshold,
+                wake_bounds: delivery.wake_bounds.clone(),
             })
         }
         Operation::SetContext { session, key, value, expires_in_s } => Effect::SetContext(Memory {
+            namespace: delivery.context_namespace.clone(),
             session: session.clone(),
             key: key.clone(),
             value: value.clone(),
             expires_at: expiry(row.at, *expires_in_s),
         }),
         Operation::SetFlag { key, value, expires_in_s } => Effect::SetFlag(Memory {
+            namespace: delivery.flag_namespace.clone(),
             session: String::new(),
             key: key.clone(),
             value: value.clone(),
@@ -229,12 +238,29 @@ fn collect(
     let gathered =
         if threshold > 0 { flush::gathered(session, &collected.buffer, threshold)? } else { 0 };
     match flush_policy::after_compile(collected.keyword.as_deref(), threshold, gathered) {
+        Some(_) if !may_wake(session, row, &collected.wake_bounds)? => Ok(false),
         Some(cause) => {
             let flushes = flush::flush(session, &collected.buffer, &cause, origin)?;
             Ok(!flushes.is_empty())
         }
         None => Ok(false),
     }
+}
+
+/// Whether one more wake is within what the grants allow in an hour.
+fn may_wake(
+    session: &Session,
+    row: &DecisionRow,
+    bounds: &[(String, u32)],
+) -> Result<bool, StoreError> {
+    let since = row.at.minus(HOUR);
+    for (recipe, bound) in bounds {
+        let connection = &session.connection;
+        if decision_inputs::operation_count(connection, recipe, WAKE, since, *bound)? >= *bound {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn set_context(session: &Session, row: &DecisionRow, memory: &Memory) -> Result<(), StoreError> {
@@ -248,15 +274,15 @@ fn set_context(session: &Session, row: &DecisionRow, memory: &Memory) -> Result<
             )
             .and_then(|mut statement| {
                 let at = row.at.as_i64();
-                let Memory { session, key, expires_at, .. } = memory;
-                statement.execute(params![session, row.recipe, key, value, at, expires_at])
+                let Memory { namespace, session, key, expires_at, .. } = memory;
+                statement.execute(params![session, namespace, key, value, at, expires_at])
             }),
         None => connection
             .prepare_cached(
                 "DELETE FROM context WHERE session_id = ?1 AND namespace = ?2 AND key = ?3",
             )
             .and_then(|mut statement| {
-                statement.execute(params![memory.session, row.recipe, memory.key])
+                statement.execute(params![memory.session, memory.namespace, memory.key])
             }),
     };
     result.doing("set context").map(drop)
@@ -272,11 +298,12 @@ fn set_flag(session: &Session, row: &DecisionRow, memory: &Memory) -> Result<(),
             )
             .and_then(|mut statement| {
                 let at = row.at.as_i64();
-                statement.execute(params![row.recipe, memory.key, value, at, memory.expires_at])
+                let Memory { namespace, key, expires_at, .. } = memory;
+                statement.execute(params![namespace, key, value, at, expires_at])
             }),
         None => connection
             .prepare_cached("DELETE FROM flags WHERE namespace = ?1 AND key = ?2")
-            .and_then(|mut statement| statement.execute(params![row.recipe, memory.key])),
+            .and_then(|mut statement| statement.execute(params![memory.namespace, memory.key])),
     };
     result.doing("set a flag").map(drop)
 }

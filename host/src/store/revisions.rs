@@ -20,10 +20,19 @@ pub struct Revision {
     /// File or bundled name, and digest of its bytes.
     pub components: Vec<(String, Digest)>,
     pub first_seen: TimestampMs,
+    /// The file's own text.
+    pub source: String,
+    /// The grant that it is live under, as its file.
+    pub grant: String,
 }
 
+/// Revisions of one recipe that are kept with their text. Rows of the journal
+/// name more; what only the file ever said is gone then.
+const MAX_REVISIONS: u32 = 100;
+
 impl Store {
-    /// Keeps a revision; one that is known stays as it was first seen.
+    /// Keeps a revision that is live now; one that is known stays as it was first
+    /// seen, and counts as the newest.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -46,31 +55,75 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn revision(&self, name: &str, digest: &Digest) -> Result<Option<Revision>, StoreError> {
-        let found: Option<(String, String, i64)> = self.with(|connection| {
+        let found: Option<Row> = self.with(|connection| {
             connection
-                .prepare_cached(
-                    "SELECT canonical, components, first_seen FROM recipes
-                     WHERE name = ?1 AND digest = ?2",
-                )
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM recipes WHERE name = ?1 AND digest = ?2"
+                ))
                 .and_then(|mut statement| {
-                    statement
-                        .query_row(params![name, digest.0], |row| {
-                            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                        })
-                        .optional()
+                    statement.query_row(params![name, digest.0], read_row).optional()
                 })
                 .doing("read a recipe's revision")
         })?;
-        let Some((canonical, components, first_seen)) = found else { return Ok(None) };
-        let components = serde_json::from_str(&components)
+        found.map(|row| row.into_revision(name)).transpose()
+    }
+
+    /// Revisions of a recipe that were live, the newest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn live_revisions(&self, name: &str, limit: u32) -> Result<Vec<Revision>, StoreError> {
+        let found: Vec<Row> = self.with(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM recipes WHERE name = ?1 AND last_live IS NOT NULL
+                     ORDER BY last_live DESC, digest LIMIT ?2"
+                ))
+                .and_then(|mut statement| {
+                    statement.query_map(params![name, limit], read_row)?.collect()
+                })
+                .doing("read a recipe's revisions")
+        })?;
+        found.into_iter().map(|row| row.into_revision(name)).collect()
+    }
+}
+
+const COLUMNS: &str = "digest, canonical, components, first_seen, source, grant_text";
+
+/// A revision as it is stored.
+struct Row {
+    digest: [u8; 32],
+    canonical: String,
+    components: String,
+    first_seen: i64,
+    source: Option<String>,
+    grant: Option<String>,
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        digest: row.get(0)?,
+        canonical: row.get(1)?,
+        components: row.get(2)?,
+        first_seen: row.get(3)?,
+        source: row.get(4)?,
+        grant: row.get(5)?,
+    })
+}
+
+impl Row {
+    fn into_revision(self, name: &str) -> Result<Revision, StoreError> {
+        let components = serde_json::from_str(&self.components)
             .map_err(|_| StoreError::malformed(format!("a revision of {name}")))?;
-        Ok(Some(Revision {
+        Ok(Revision {
             name: name.to_owned(),
-            digest: *digest,
-            canonical,
+            digest: Digest(self.digest),
+            canonical: self.canonical,
             components,
-            first_seen: TimestampMs::from_i64(first_seen),
-        }))
+            first_seen: TimestampMs::from_i64(self.first_seen),
+            source: self.source.unwrap_or_default(),
+            grant: self.grant.unwrap_or_default(),
+        })
     }
 }
 
@@ -79,8 +132,11 @@ fn remember(session: &Session, revision: &Revision) -> Result<(), StoreError> {
     session
         .connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO recipes (name, digest, canonical, components, first_seen)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO recipes
+                 (name, digest, canonical, components, first_seen, source, grant_text, last_live)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?5)
+             ON CONFLICT (name, digest) DO UPDATE SET source = excluded.source,
+                 grant_text = excluded.grant_text, last_live = excluded.last_live",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -89,8 +145,19 @@ fn remember(session: &Session, revision: &Revision) -> Result<(), StoreError> {
                 revision.canonical,
                 components,
                 revision.first_seen.as_i64(),
+                revision.source,
+                revision.grant,
             ])
         })
-        .doing("keep a recipe's revision")
+        .doing("keep a recipe's revision")?;
+    session
+        .connection
+        .prepare_cached(
+            "DELETE FROM recipes WHERE name = ?1 AND last_live < (
+                 SELECT min(last_live) FROM (SELECT last_live FROM recipes
+                     WHERE name = ?1 ORDER BY last_live DESC LIMIT ?2))",
+        )
+        .and_then(|mut statement| statement.execute(params![revision.name, MAX_REVISIONS]))
+        .doing("forget a recipe's oldest revision")
         .map(drop)
 }

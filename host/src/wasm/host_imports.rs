@@ -1,9 +1,8 @@
 //! How a guest's questions reach the host. Each import becomes one
-//! [`HostRequest`] through one gate, [`RunState::ask`], which counts it and
-//! gives it a deadline; whether it is allowed, and its answer, is up to the
-//! [`HostCalls`](crate::stage::HostCalls) behind it. Nothing here traps.
-
-use std::time::Duration;
+//! [`HostRequest`] through [`RunState::ask`], which counts it so that a flood
+//! stops here; whether it is allowed, how long it may take, and its answer, is
+//! up to the [`HostCalls`](crate::stage::HostCalls) behind it. Nothing here
+//! traps.
 
 use crate::clock::TimestampMs;
 use crate::stage::{
@@ -22,31 +21,9 @@ impl RunState {
         if !self.calls.spend() {
             return Err(HostError::Budget(format!("host_calls_per_run = {}", self.calls.allowed)));
         }
-        let (interface, function) = request.name();
-        let deadline = deadline(&request);
-        let answer = tokio::time::timeout(deadline, self.host.call(request)).await;
+        let answer = self.host.call(request).await;
         self.clock.host_called();
-        answer.unwrap_or_else(|_| {
-            Err(HostError::Failed(format!(
-                "{interface}.{function}: no answer within {} ms",
-                deadline.as_millis()
-            )))
-        })
-    }
-}
-
-/// How long the host may take for an answer, waiting in a queue included.
-fn deadline(request: &HostRequest) -> Duration {
-    match request {
-        HostRequest::ContextGet { .. }
-        | HostRequest::ContextFlag { .. }
-        | HostRequest::JournalCount { .. }
-        | HostRequest::JournalRecent { .. }
-        | HostRequest::BreakerState { .. } => Duration::from_millis(100),
-        HostRequest::CockpitGet { .. }
-        | HostRequest::ModelClassify { .. }
-        | HostRequest::ModelEmbed { .. } => Duration::from_secs(5),
-        HostRequest::ModelComplete { .. } => Duration::from_secs(30),
+        answer
     }
 }
 

@@ -7,13 +7,48 @@ use crate::clock::TimestampMs;
 use crate::envelope::{Envelope, Field};
 use crate::grants::{self, Grant};
 use crate::ids::Digest;
-use crate::recipes::registry::{Candidate, GrantFile, LoadedFile, Registry, State};
+use crate::recipes::registry::{Candidate, GrantFile, LoadedFile, Registry, State, Terms};
+use crate::strict_toml::Problem;
 use crate::stage::ComponentId;
 
+fn candidate(name: &str, text: &str) -> Result<Candidate, Vec<Problem>> {
+    parse(name, text, &known()).map(|recipe| {
+        let needs = grants::need::of_recipe(&recipe, &[], &|spec| {
+            spec.model.clone().unwrap_or_else(|| "default".to_owned())
+        });
+        Candidate {
+            recipe: Arc::new(recipe),
+            components: BTreeMap::new(),
+            needs: needs.into(),
+            source: text.into(),
+        }
+    })
+}
+
 fn file(name: &str, text: &str) -> LoadedFile {
-    let content = parse(name, text, &known())
-        .map(|recipe| Candidate { recipe: Arc::new(recipe), components: BTreeMap::new() });
-    LoadedFile { name: name.to_owned(), content, grant: granted(name, "mode = \"automated\"") }
+    file_under(name, text, "mode = \"automated\"")
+}
+
+/// A file under a grant that is bound to it.
+fn file_under(name: &str, text: &str, grant: &str) -> LoadedFile {
+    let content = candidate(name, text);
+    let grant = match &content {
+        Ok(candidate) => bound_to(name, candidate, grant),
+        Err(_) => granted(name, grant),
+    };
+    LoadedFile { name: name.to_owned(), content, grant, restored: Vec::new() }
+}
+
+fn binding(candidate: &Candidate) -> Digest {
+    grants::binding::digest(&candidate.recipe.canonical, &[])
+}
+
+fn bound_to(name: &str, candidate: &Candidate, grant: &str) -> GrantFile {
+    granted(name, &format!("recipe = \"sha256:{}\"\n{grant}", binding(candidate)))
+}
+
+fn apply(previous: &Registry, files: Vec<LoadedFile>) -> Registry {
+    Registry::apply(previous, files, &Terms::default())
 }
 
 fn granted(name: &str, text: &str) -> GrantFile {
@@ -54,72 +89,159 @@ fn recipes_run_by_priority_and_then_by_name() {
         file("z", &recipe("priority = 5", "log")),
         file("mail", MAIL_TRIAGE),
     ];
-    assert_eq!(matching(&Registry::apply(&Registry::default(), files)), ["z", "b", "c", "a"]);
+    assert_eq!(matching(&apply(&Registry::default(), files)), ["z", "b", "c", "a"]);
+}
+
+/// The file `text` under a grant that is bound to `granted_text`.
+fn file_of_granted(name: &str, text: &str, granted_text: &str, grant: &str) -> LoadedFile {
+    let bound = candidate(name, granted_text).unwrap();
+    LoadedFile {
+        name: name.to_owned(),
+        content: candidate(name, text),
+        grant: bound_to(name, &bound, grant),
+        restored: Vec::new(),
+    }
+}
+
+const LOGS: &str = "mode = \"automated\"\n[trigger]\ntype = \"on_tick\"\n[evaluate]\ndefault_action = \"log\"\n";
+
+fn drops() -> String {
+    recipe("", "drop")
+}
+
+fn wakes() -> String {
+    format!("{}[actions.wake]\n", recipe("", "wake"))
 }
 
 #[test]
 fn a_broken_file_never_replaces_a_running_revision() {
-    let first = Registry::apply(&Registry::default(), vec![file("x", &recipe("", "log"))]);
+    let first = apply(&Registry::default(), vec![file("x", LOGS)]);
     let digest = first.live("x").unwrap().digest;
-    let second = Registry::apply(&first, vec![file("x", "nonsense")]);
+    let broken = file_of_granted("x", "nonsense", LOGS, "mode = \"automated\"");
+    let second = apply(&first, vec![broken]);
     assert_eq!(second.live("x").unwrap().digest, digest);
     assert_eq!(second.entry("x").unwrap().state, State::Live(Mode::Automated));
     assert!(second.list()[0].rejected[0].starts_with("recipes/x.toml:1:"), "{:?}", second.list());
-    let third = Registry::apply(&second, vec![file("x", &recipe("", "drop"))]);
+    let third = apply(&second, vec![file("x", &drops())]);
     assert_ne!(third.live("x").unwrap().digest, digest);
     assert!(third.entry("x").unwrap().rejected.is_empty());
 }
 
 #[test]
 fn a_broken_file_without_a_past_is_rejected_and_one_that_is_gone_takes_its_recipe_along() {
-    let broken = Registry::apply(&Registry::default(), vec![file("x", "nonsense")]);
+    let broken = apply(&Registry::default(), vec![file("x", "nonsense")]);
     assert!(
         matches!(&broken.entry("x").unwrap().state, State::Rejected(problems) if !problems.is_empty())
     );
     assert!(matching(&broken).is_empty());
-    let good = Registry::apply(&broken, vec![file("x", &recipe("", "log"))]);
+    let good = apply(&broken, vec![file("x", LOGS)]);
     assert_eq!(matching(&good), ["x"]);
-    assert!(Registry::apply(&good, Vec::new()).entry("x").is_none());
+    assert!(apply(&good, Vec::new()).entry("x").is_none());
 }
 
 #[test]
 fn the_lower_mode_holds_and_grants_hold_at_once() {
-    let load = |previous: &Registry, grant: GrantFile| {
-        Registry::apply(previous, vec![LoadedFile { grant, ..file("x", &recipe("", "log")) }])
-    };
-    let live = load(&Registry::default(), granted("x", "mode = \"supervised\""));
+    let load = |previous: &Registry, grant: &str| apply(previous, vec![file_under("x", LOGS, grant)]);
+    let live = load(&Registry::default(), "mode = \"supervised\"");
     assert_eq!(live.entry("x").unwrap().state, State::Live(Mode::Supervised));
-    let absent = load(&live, GrantFile::Absent);
+    let absent = apply(&live, vec![LoadedFile { grant: GrantFile::Absent, ..file("x", LOGS) }]);
     let State::Suspended(reason) = &absent.entry("x").unwrap().state else { panic!() };
-    assert_eq!(reason, "needs grant: write grants/x.toml");
+    assert_eq!(reason, "needs grant: thrall grant allow x");
     assert!(matching(&absent).is_empty());
-    let broken = load(&live, granted("x", "mode = 1"));
+    let broken = load(&live, "mode = 1");
     let State::Suspended(reason) = &broken.entry("x").unwrap().state else { panic!() };
-    assert!(reason.contains("grants/x.toml:1:8"), "{reason}");
-    let off = load(&live, granted("x", "mode = \"disabled\""));
+    assert!(reason.contains("grants/x.toml:2:8"), "{reason}");
+    let off = load(&live, "mode = \"disabled\"");
     assert_eq!(off.entry("x").unwrap().state, State::Disabled);
-    assert_eq!(load(&off, granted("x", "")).entry("x").unwrap().state, State::Live(Mode::Manual));
+    assert_eq!(load(&off, "").entry("x").unwrap().state, State::Live(Mode::Manual));
+    let capped = Terms { ceiling: Mode::Supervised, ..Terms::default() };
+    let capped = Registry::apply(&live, vec![file("x", LOGS)], &capped);
+    assert_eq!(capped.entry("x").unwrap().state, State::Live(Mode::Supervised));
 }
 
 #[test]
-fn an_earlier_revision_is_kept_for_what_matched_it_under_the_present_grant() {
-    let old = Registry::apply(&Registry::default(), vec![file("x", &recipe("", "log"))]);
+fn a_grant_that_names_no_revision_lets_nothing_run() {
+    let unbound = LoadedFile { grant: granted("x", "mode = \"automated\""), ..file("x", LOGS) };
+    let registry = apply(&Registry::default(), vec![unbound]);
+    let State::Suspended(reason) = &registry.entry("x").unwrap().state else { panic!() };
+    assert!(reason.contains("thrall grant allow x"), "{reason}");
+}
+
+#[test]
+fn an_edit_inside_the_grant_is_followed_and_one_that_widens_waits_beside_the_granted_one() {
+    let granted_one = apply(&Registry::default(), vec![file("x", LOGS)]);
+    let granted_digest = granted_one.live("x").unwrap().digest;
+    let inside = file_of_granted("x", &drops(), LOGS, "mode = \"automated\"");
+    let followed = apply(&granted_one, vec![inside]);
+    let followed_digest = followed.live("x").unwrap().digest;
+    assert_ne!(followed_digest, granted_digest);
+
+    let wider = file_of_granted("x", &wakes(), LOGS, "mode = \"automated\"");
+    let waiting = apply(&followed, vec![wider.clone()]);
+    assert_eq!(waiting.live("x").unwrap().digest, followed_digest, "the running one goes on");
+    let why = waiting.entry("x").unwrap().waiting.clone().unwrap();
+    assert_eq!(why.state, "suspended");
+    assert!(why.reason.contains("wake = { per_hour = 1 }  # grants/x.toml, [operations]"), "{why:?}");
+    assert!(waiting.list()[0].waiting.is_some());
+
+    // After a restart there is nothing in memory; what was live comes back.
+    let restored = vec![(candidate("x", LOGS).unwrap(), Arc::clone(&granted_one.live("x").unwrap().grant))];
+    let restarted = apply(&Registry::default(), vec![LoadedFile { restored, ..wider.clone() }]);
+    assert_eq!(restarted.live("x").unwrap().digest, granted_digest);
+    assert!(apply(&Registry::default(), vec![wider]).live("x").is_none(), "nothing to go back to");
+
+    let allowed = file_under("x", &wakes(), "mode = \"automated\"\n[operations]\nwake = { per_hour = 1 }");
+    assert!(apply(&waiting, vec![allowed]).entry("x").unwrap().waiting.is_none());
+}
+
+#[test]
+fn what_decides_about_other_recipes_is_never_followed() {
+    let first = apply(&Registry::default(), vec![file("x", LOGS)]);
+    for head in ["stop = true", "priority = 1"] {
+        let edited = file_of_granted("x", &recipe(head, "log"), LOGS, "mode = \"automated\"");
+        let after = apply(&first, vec![edited]);
+        assert_eq!(after.live("x").unwrap().digest, first.live("x").unwrap().digest, "{head}");
+    }
+    let exact = file_of_granted("x", &drops(), LOGS, "mode = \"automated\"\nfollow = \"exact\"");
+    assert!(apply(&first, vec![exact]).entry("x").unwrap().waiting.is_some());
+}
+
+#[test]
+fn a_tripped_revision_gives_way_to_the_last_good_one_under_both_grants() {
+    let wide = "mode = \"automated\"\n[operations]\nwake = { per_hour = 5 }";
+    let old = apply(&Registry::default(), vec![file_under("x", &wakes(), wide)]);
+    let new_file = || file_under("x", LOGS, "mode = \"automated\"");
+    let new = apply(&old, vec![new_file()]);
+    let tripped_digest = new.live("x").unwrap().digest;
+    let terms = Terms {
+        tripped: BTreeMap::from([(("x".to_owned(), tripped_digest), "five failures".to_owned())]),
+        ..Terms::default()
+    };
+    let back = Registry::apply(&new, vec![new_file()], &terms);
+    let running = back.live("x").unwrap();
+    assert_eq!(running.digest, old.live("x").unwrap().digest);
+    assert!(running.granted_then.is_some(), "what the present grant took away stays away");
+    assert_eq!(back.entry("x").unwrap().waiting.as_ref().unwrap().state, "tripped");
+
+    let alone = Registry::apply(&Registry::default(), vec![new_file()], &terms);
+    assert!(matches!(&alone.entry("x").unwrap().state, State::Tripped(_)));
+}
+
+#[test]
+fn an_earlier_revision_is_kept_for_what_matched_it_under_both_grants() {
+    let old = apply(&Registry::default(), vec![file("x", LOGS)]);
     let old_digest = old.live("x").unwrap().digest;
-    let narrower =
-        LoadedFile { grant: granted("x", "mode = \"manual\""), ..file("x", &recipe("", "drop")) };
-    let new = Registry::apply(&old, vec![narrower]);
+    let new = apply(&old, vec![file_under("x", &drops(), "mode = \"manual\"")]);
     let kept = new.revision("x", &old_digest).unwrap();
     assert_eq!(kept.digest, old_digest);
-    assert_eq!(kept.effective_mode, Mode::Manual, "the old grant is gone");
+    assert_eq!(kept.effective_mode, Mode::Manual, "the old grant alone does not hold");
+    assert!(kept.granted_then.is_some());
     assert!(new.revision("x", &Digest::ZERO).is_none());
-    let revoked = LoadedFile { grant: GrantFile::Absent, ..file("x", &recipe("", "drop")) };
-    assert!(Registry::apply(&new, vec![revoked]).revision("x", &old_digest).is_none());
+    let revoked = LoadedFile { grant: GrantFile::Absent, ..file("x", &drops()) };
+    assert!(apply(&new, vec![revoked]).revision("x", &old_digest).is_none());
     let mut latest = new;
     for round in 0..10 {
-        latest = Registry::apply(
-            &latest,
-            vec![file("x", &recipe(&format!("priority = {round}"), "log"))],
-        );
+        latest = apply(&latest, vec![file("x", &recipe(&format!("priority = {round}"), "log"))]);
     }
     assert!(latest.revision("x", &old_digest).is_none(), "only the last few are kept");
 }
@@ -131,18 +253,15 @@ fn the_revision_covers_components_but_neither_mode_nor_grant() {
             ComponentSource::Bundled("declarative-rules".to_owned()),
             ComponentId(Digest([component; 32])),
         )]);
-        registry::Revision::new(Arc::new(good(text)), components, Arc::new(grant)).digest
+        let candidate = Candidate { components, ..candidate("x", text).unwrap() };
+        registry::Revision::new(candidate, Arc::new(grant), Mode::Automated)
     };
     let plain = recipe("", "log");
-    let digest = revision(&plain, 1, Grant::nothing("x"));
-    assert_eq!(
-        digest,
-        revision(
-            &plain.replace("automated", "manual"),
-            1,
-            grants::parse("x", "imports = [\"model\"]").unwrap()
-        )
-    );
-    assert_ne!(digest, revision(&plain, 2, Grant::nothing("x")));
-    assert_ne!(digest, revision(&recipe("", "drop"), 1, Grant::nothing("x")));
+    let one = revision(&plain, 1, Grant::nothing("x"));
+    let granted = grants::parse("x", "imports = [\"model\"]").unwrap();
+    assert_eq!(one.digest, revision(&plain.replace("automated", "manual"), 1, granted).digest);
+    assert_ne!(one.digest, revision(&plain, 2, Grant::nothing("x")).digest);
+    assert_ne!(one.digest, revision(&recipe("", "drop"), 1, Grant::nothing("x")).digest);
+    // Bundled components are the host's own: a new host breaks no grant.
+    assert_eq!(one.binding, revision(&plain, 2, Grant::nothing("x")).binding);
 }

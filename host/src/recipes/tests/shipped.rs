@@ -47,16 +47,18 @@ fn shipped_grants_allow_what_the_recipes_ask_for_and_nothing_else() {
         let recipe = parse(name, recipe, &known).unwrap();
         let grant = grants::parse(name, grant).unwrap_or_else(|problems| panic!("{problems:#?}"));
         assert_eq!(grant.mode, recipe.mode, "{name}");
-        let mut asked: BTreeSet<String> = recipe
-            .actions
-            .keys()
-            .filter(|action| !["log", "drop"].contains(&action.as_str()))
-            .cloned()
-            .collect();
-        // A compile that flushes at a threshold wakes.
-        if recipe.actions.values().any(|action| action.stage.config.contains("summon_threshold")) {
-            asked.insert("wake".to_owned());
+        let imports = if name == "mail-triage" { vec!["journal-read".to_owned()] } else { Vec::new() };
+        let needs =
+            grants::need::of_recipe(&recipe, &imports, &|_| grants::ANY.to_owned());
+        let mut smallest = grants::Permissions::default();
+        for need in &needs {
+            assert_eq!(grant.allow(need), Ok(()), "{name}: {need:?}");
+            smallest.add(need);
         }
-        assert_eq!(grant.operations, asked, "{name}");
+        for kind in grants::HOURLY {
+            smallest.raise_hourly(kind, grant.per_hour(kind).unwrap_or(0));
+        }
+        smallest.budget = grant.permissions.budget;
+        assert_eq!(grant.permissions, smallest, "{name}");
     }
 }

@@ -164,6 +164,7 @@ pub(crate) fn run_on(
         host_inputs: HostInputs::default(),
         logs: Vec::new(),
         usage: UsageTrace::default(),
+        faults: Vec::new(),
         recipe: RecipeTrace {
             name: RECIPE.to_owned(),
             revision: revision(),
@@ -176,6 +177,9 @@ pub(crate) fn run_on(
         body_text: "hello".to_owned(),
         msg_type: "text".to_owned(),
         task: Some("Answer the question.".to_owned()),
+        context_namespace: RECIPE.to_owned(),
+        flag_namespace: RECIPE.to_owned(),
+        wake_bounds: Vec::new(),
     };
     Commit {
         row,

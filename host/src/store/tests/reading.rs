@@ -154,6 +154,8 @@ fn revisions_are_kept_as_first_seen() {
         canonical: "mode = \"manual\"".into(),
         components: vec![("declarative-rules".into(), revision())],
         first_seen: NOW,
+        source: "mode = \"manual\" # why".into(),
+        grant: "mode = \"manual\"".into(),
     };
     test.store.remember_revision_blocking(one.clone()).unwrap();
     let stored = test.store.reader().revision(RECIPE, &revision()).unwrap();
