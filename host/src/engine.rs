@@ -15,9 +15,10 @@ use crate::clock::{Clock, TimestampMs};
 use crate::config::Source;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::{self, Tier, TrustList};
-use crate::envelope::{Envelope, Field, HOST_TRIGGERS};
+use crate::envelope::{Envelope, Field, HOST_TRIGGERS, descent};
 use crate::ids::{Digest, EnvelopeSeq};
-use crate::journal::{Commit, CommitOutcome};
+use crate::journal::{Child, Commit, CommitOutcome};
+use crate::operation::Operation;
 use crate::pipeline::guard::{self, GuardRules};
 use crate::pipeline::ports::{FactError, Ports};
 use crate::pipeline::{self, RunInput};
@@ -171,11 +172,14 @@ impl Engine {
         let incoming: Vec<Incoming> =
             drafts.into_iter().map(|draft| stamp(&registry, &rules, source, draft, now)).collect();
         {
-            let lanes = lock(&shared.lanes);
             let mut wanted: HashMap<String, usize> = HashMap::new();
             for one in &incoming {
                 *wanted.entry(one.envelope.lane()).or_default() += 1;
+                // Events that recipes trigger wait in a lane of their own; who
+                // brings more of what triggers them has to wait for it as well.
+                wanted.entry(one.envelope.children_lane()).or_insert(1);
             }
+            let lanes = lock(&shared.lanes);
             if wanted.iter().any(|(lane, more)| !lanes.has_room(lane, *more)) {
                 return Err(SubmitError::LaneFull { waiting: lanes.waiting() });
             }
@@ -313,16 +317,23 @@ fn stamp(
         parent: None,
         depth: 0,
         received_at: now,
+        root: None,
+        lineage: Vec::new(),
         fields,
     };
     // What the guard stops still gets a row of its own, under no recipe.
     let matched = if guard::check(&rules.guard, &envelope).is_some() {
         vec![(String::new(), Digest::ZERO)]
     } else {
-        let revisions = registry.matching(&envelope);
-        revisions.iter().map(|revision| (revision.recipe.name.clone(), revision.digest)).collect()
+        matched(registry, &envelope)
     };
     Incoming { envelope, dedupe_id: draft.id, matched }
+}
+
+/// The recipes that want to see an event, in the order in which they run.
+fn matched(registry: &Registry, envelope: &Envelope) -> Vec<(String, Digest)> {
+    let revisions = registry.matching(envelope);
+    revisions.iter().map(|revision| (revision.recipe.name.clone(), revision.digest)).collect()
 }
 
 /// A source that may not assert senders must not spend the rate limit or the
@@ -338,9 +349,10 @@ fn disown_sender(source: &str, fields: &mut [Field]) {
     }
 }
 
-/// The tier of an event's sender, as far as its source may assert one.
+/// The tier of an event's sender, as far as its source may assert one. What a
+/// recipe triggered has the sender of its root, with the tier that holds now.
 pub fn tier_of(rules: &EngineRules, envelope: &Envelope) -> Tier {
-    if rules.asserting_sources.contains(&envelope.source) {
+    if rules.asserting_sources.iter().any(|source| source == envelope.vouching_source()) {
         rules.trust.tier_of(envelope.text("from_node"))
     } else {
         Tier::Unknown
@@ -420,11 +432,13 @@ impl Shared {
             };
             let stops = revision.recipe.stop && commit.row.counted;
             commit.closes_envelope = is_last || stops;
+            commit.children = self.children_of(job, &commit, now);
             match self.store.commit(commit.clone()).await {
                 Ok(CommitOutcome::Stale) => {}
-                Ok(CommitOutcome::Committed { action_name, .. }) => {
+                Ok(CommitOutcome::Committed { action_name, children, .. }) => {
                     *answered |= answers(&commit);
                     commit.row.action_name = action_name;
+                    self.queue(children, std::mem::take(&mut commit.children));
                     (self.committed)(&commit);
                     return stops;
                 }
@@ -441,6 +455,47 @@ impl Shared {
             "facts never stood still, the event stays pending"
         );
         true
+    }
+
+    /// The events that a commit's triggers make.
+    fn children_of(&self, job: &Job, commit: &Commit, now: TimestampMs) -> Vec<Child> {
+        let action = &commit.trace.action;
+        if !(commit.row.mode.acts() && action.executed) {
+            return Vec::new();
+        }
+        let registry = self.registry.load();
+        let child = |name: &str, fields: &[Field]| {
+            let id = uuid::Uuid::now_v7().to_string();
+            let recipe = &commit.row.recipe;
+            let envelope = descent::child(&job.envelope, job.seq, recipe, id, name, fields, now);
+            Child { matched: matched(&registry, &envelope), envelope }
+        };
+        let allowed = action.operations.iter().filter(|planned| planned.is_allowed());
+        allowed
+            .filter_map(|planned| match &planned.operation {
+                Operation::Trigger { trigger, fields } => Some(child(trigger, fields)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Queues events that are stored already; those that nobody wants to see
+    /// are done with that.
+    fn queue(&self, seqs: Vec<EnvelopeSeq>, children: Vec<Child>) {
+        if seqs.is_empty() {
+            return;
+        }
+        {
+            let mut lanes = lock(&self.lanes);
+            for (seq, child) in seqs.into_iter().zip(children) {
+                let Child { envelope, matched: runs } = child;
+                if !runs.is_empty() {
+                    let lane = envelope.lane();
+                    lanes.push(&lane, Job { seq, envelope, runs, answered: false });
+                }
+            }
+        }
+        self.work.notify_one();
     }
 
     fn gone(
@@ -499,4 +554,35 @@ fn answers(commit: &Commit) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::limits;
+
+    #[test]
+    fn what_a_recipe_triggered_is_trusted_as_far_as_its_root() {
+        let node = "ab".repeat(32);
+        let rules = EngineRules {
+            trust: TrustList::new([(node.clone(), Tier::Team)]).unwrap(),
+            // Not even a source of that name vouches for what the host made.
+            asserting_sources: vec!["mailbox".to_owned(), descent::SOURCE.to_owned()],
+            ..EngineRules::default()
+        };
+        let tier = |source: &str| {
+            let root = Envelope {
+                source: source.to_owned(),
+                fields: vec![Field::new("from_node", &node)],
+                ..Envelope::blank()
+            };
+            let mut event = root;
+            for _ in 0..limits::MAX_TRIGGER_DEPTH {
+                let id = String::new();
+                event = descent::child(&event, 1, "r", id, "next", &[], TimestampMs(0));
+            }
+            tier_of(&rules, &event)
+        };
+        assert_eq!((tier("mailbox"), tier("bridge")), (Tier::Team, Tier::Unknown));
+    }
 }

@@ -3,6 +3,7 @@
 //! performs, so a dry run is the same call with the result thrown away. The
 //! stages themselves are in `pipeline/`.
 
+mod descent;
 mod evaluate;
 mod filter;
 pub mod gate;
@@ -47,9 +48,10 @@ pub async fn run(ports: &Ports, input: RunInput<'_>) -> Result<Commit, FactError
         filter::Filtered::Decided(decided) => Some(*decided),
         filter::Filtered::Pass => Some(evaluate::apply(ports, input, &mut run).await),
     };
-    let planned = match &decided {
+    let mut planned = match &decided {
         Some(decided) => plan::apply(ports, input, &mut run, decided).await,
         None => plan::Planned::skipped(),
     };
+    descent::apply(ports, input, &mut run, &mut planned.operations)?;
     Ok(run.into_commit(input, decided, planned))
 }

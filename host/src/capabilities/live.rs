@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::model_questions::ModelQuestions;
 use crate::clock::TimestampMs;
 use crate::envelope::Field;
-use crate::ids::Digest;
+use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::CachedVerdict;
 use crate::pipeline::ports::{Answers, FactError, Facts, Scope};
 use crate::stage::{HostAnswer, HostError, HostRequest, JournalQuery};
@@ -140,5 +140,9 @@ impl Facts for LiveFacts {
         now: TimestampMs,
     ) -> Result<Vec<Field>, FactError> {
         self.reader.context(recipe, session, now).map_err(unreadable("context"))
+    }
+
+    fn descendants(&self, root: EnvelopeSeq) -> Result<u32, FactError> {
+        self.reader.descendants(root).map_err(unreadable("number of triggered events"))
     }
 }

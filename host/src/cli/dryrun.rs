@@ -164,6 +164,8 @@ impl Rehearsal {
             parent: None,
             depth: 0,
             received_at: now,
+            root: None,
+            lineage: Vec::new(),
             fields: draft.fields,
         };
         let tier = self.config.trust.tier_of(envelope.text("from_node"));

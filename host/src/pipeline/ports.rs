@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use crate::clock::TimestampMs;
 use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, Field};
-use crate::ids::Digest;
+use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::CachedVerdict;
 use crate::recipes::LlmSpec;
 use crate::stage::{HostAnswer, HostError, HostRequest, Sandbox};
@@ -59,6 +59,12 @@ pub trait Facts: Send + Sync {
         session: &str,
         now: TimestampMs,
     ) -> Result<Vec<Field>, FactError>;
+
+    /// Events that recipes triggered below the root event `root`.
+    ///
+    /// # Errors
+    /// See [`Facts::cooldown_last`].
+    fn descendants(&self, root: EnvelopeSeq) -> Result<u32, FactError>;
 }
 
 /// Who asks: authority and namespace of a host call.

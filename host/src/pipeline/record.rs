@@ -36,6 +36,8 @@ pub(super) struct RunRecord {
     pub(super) assumptions: Vec<Assumption>,
     pub(super) cooldown_key: Option<String>,
     pub(super) model_tokens: u32,
+    /// Events that the plan triggers so far.
+    pub(super) triggered: u32,
     usage: Vec<(String, crate::stage::Usage)>,
     logs: Vec<LogLine>,
 }
@@ -66,6 +68,7 @@ impl RunRecord {
             inputs: HostInputs {
                 tier: Some(input.tier),
                 answered: input.answered,
+                lineage: input.envelope.lineage.clone(),
                 engine: ports.engine.to_string(),
                 ..HostInputs::default()
             },
@@ -75,6 +78,7 @@ impl RunRecord {
             assumptions: Vec::new(),
             cooldown_key: None,
             model_tokens: 0,
+            triggered: 0,
             usage: Vec::new(),
             logs: Vec::new(),
         }
@@ -221,6 +225,7 @@ impl RunRecord {
             cooldown: self.cooldown_key.filter(|_| executed).map(|key| (key, input.now)),
             cache: self.cache,
             assumptions: self.assumptions,
+            children: Vec::new(),
             closes_envelope: false,
         }
     }

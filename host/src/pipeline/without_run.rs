@@ -155,6 +155,7 @@ fn commit(
         cooldown: None,
         cache: None,
         assumptions: Vec::new(),
+        children: Vec::new(),
         closes_envelope: false,
     }
 }

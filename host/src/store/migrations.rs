@@ -8,7 +8,10 @@ use rusqlite::Connection;
 use super::error::{Doing, StoreError};
 
 /// In order; the position plus one is the schema's version.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/V1__initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/V1__initial.sql"),
+    include_str!("../../migrations/V2__lineage.sql"),
+];
 
 /// The newest schema that this program knows.
 pub(super) const KNOWN: u32 = MIGRATIONS.len() as u32;

@@ -332,6 +332,8 @@ fn stamped(draft: Draft) -> Envelope {
         parent: None,
         depth: 0,
         received_at: TimestampMs(1_700_000_000_000),
+        root: None,
+        lineage: Vec::new(),
         fields: draft.fields,
     }
 }

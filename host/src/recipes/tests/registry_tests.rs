@@ -37,6 +37,8 @@ fn tick() -> Envelope {
         parent: None,
         depth: 0,
         received_at: TimestampMs(0),
+        root: None,
+        lineage: Vec::new(),
         fields: vec![Field::new("tick", "1")],
     }
 }
