@@ -172,13 +172,7 @@ impl Engine {
         let incoming: Vec<Incoming> =
             drafts.into_iter().map(|draft| stamp(&registry, &rules, source, draft, now)).collect();
         {
-            let mut wanted: HashMap<String, usize> = HashMap::new();
-            for one in &incoming {
-                *wanted.entry(one.envelope.lane()).or_default() += 1;
-                // Events that recipes trigger wait in a lane of their own; who
-                // brings more of what triggers them has to wait for it as well.
-                wanted.entry(one.envelope.children_lane()).or_insert(1);
-            }
+            let wanted = room_for(incoming.iter().map(|one| &one.envelope));
             let lanes = lock(&shared.lanes);
             if wanted.iter().any(|(lane, more)| !lanes.has_room(lane, *more)) {
                 return Err(SubmitError::LaneFull { waiting: lanes.waiting() });
@@ -288,6 +282,17 @@ impl Engine {
     pub fn waiting(&self) -> usize {
         lock(&self.shared.lanes).waiting()
     }
+}
+
+/// Places that events need, by lane. What recipes trigger on them waits in a
+/// lane of its own: who brings more of what fills it has to wait for it too.
+fn room_for<'a>(events: impl Iterator<Item = &'a Envelope>) -> HashMap<String, usize> {
+    let mut wanted: HashMap<String, usize> = HashMap::new();
+    for envelope in events {
+        *wanted.entry(envelope.lane()).or_default() += 1;
+        wanted.entry(envelope.children_lane()).or_insert(1);
+    }
+    wanted
 }
 
 fn may_bring(source: &Source, trigger: &str) -> bool {
@@ -584,5 +589,26 @@ mod tests {
             tier_of(&rules, &event)
         };
         assert_eq!((tier("mailbox"), tier("bridge")), (Tier::Team, Tier::Unknown));
+    }
+
+    #[test]
+    fn who_brings_what_triggers_more_than_is_worked_off_has_to_wait() {
+        let mail = |from: char| Envelope {
+            source: "mailbox".to_owned(),
+            fields: vec![Field::new("from_node", from.to_string().repeat(64))],
+            ..Envelope::blank()
+        };
+        let flood = mail('a');
+        let mut lanes = Lanes::new(2);
+        let has_room = |lanes: &Lanes<()>, event: &Envelope| {
+            room_for([event].into_iter()).iter().all(|(lane, more)| lanes.has_room(lane, *more))
+        };
+        for _ in 0..2 {
+            assert!(has_room(&lanes, &flood));
+            let child = descent::child(&flood, 1, "r", String::new(), "next", &[], TimestampMs(0));
+            lanes.push(&child.lane(), ());
+        }
+        assert!(!has_room(&lanes, &flood));
+        assert!(has_room(&lanes, &mail('b')), "others do not wait for it");
     }
 }

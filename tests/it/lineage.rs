@@ -12,7 +12,7 @@ use thrall_tests::test_home::TestHome;
 use thrall_tests::wait_for::wait_for;
 
 const EVENTS: usize = 2_000;
-const KILLS: u64 = 12;
+const KILLS: usize = 8;
 
 /// A recipe whose only action is `action`.
 fn recipe(trigger: &str, action: &str, keys: &str) -> String {
@@ -188,6 +188,14 @@ fn rehearsed_and_manual_runs_trigger_nothing() {
     assert_eq!(number(&home, "SELECT count(*) FROM envelopes"), before);
 }
 
+/// Asked while the program may be about to make the database.
+fn triggered_so_far(home: &TestHome) -> Option<usize> {
+    let path = home.path("state/thrall.db");
+    let database = path.is_file().then(|| home.database())?;
+    let count: i64 = database.query_row(TRIGGERED, [], |row| row.get(0)).ok()?;
+    usize::try_from(count).ok()
+}
+
 #[test]
 fn a_triggered_event_is_made_once_and_run_once_whenever_the_program_dies() {
     let home = TestHome::new();
@@ -200,22 +208,17 @@ fn a_triggered_event_is_made_once_and_run_once_whenever_the_program_dies() {
     let file = home.write("events.jsonl", lines(events));
     let file = file.to_str().unwrap();
 
-    // The moments are spread over the run by a fixed sequence, so that a
-    // failure can be repeated.
-    let mut state = 0x2545_f491_4f6c_dd1du64;
     let mut left_waiting = 0;
-    for _ in 0..KILLS {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    for kill in 1..=KILLS {
+        let wanted = kill * EVENTS / (KILLS + 2);
         let mut child = home.spawn(&["ingest", file]);
-        std::thread::sleep(Duration::from_millis(60 + (state >> 33) % 140));
+        wait_for("some triggered events", Duration::from_secs(60), || {
+            (triggered_so_far(&home)? >= wanted).then_some(())
+        });
         child.kill().unwrap();
         child.wait().unwrap();
-        if home.path("state/thrall.db").exists() {
-            let waiting =
-                "SELECT count(*) FROM envelopes WHERE root IS NOT NULL AND state = 'pending'";
-            left_waiting += number(&home, waiting);
-        }
+        let waiting = "SELECT count(*) FROM envelopes WHERE root IS NOT NULL AND state = 'pending'";
+        left_waiting += number(&home, waiting);
     }
     home.run(&["ingest", file]).ok();
     assert!(left_waiting > 0, "the kills came at no moment that matters");
