@@ -12,12 +12,12 @@ pub mod reload;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
@@ -37,7 +37,8 @@ use crate::pipeline::guard::GuardRules;
 use crate::pipeline::ports::Ports;
 use crate::recipes::EvaluatorKind;
 use crate::recipes::registry::{Registry, State, Terms};
-use crate::store::{Reader, Store};
+use crate::recipes::trip_wire::Trip;
+use crate::store::{Reader, Store, TrippedRevision};
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
 use health::Health;
@@ -58,6 +59,8 @@ pub struct App {
     performer: Arc<Mutex<Performer>>,
     /// What the last reading of prompts found wrong.
     prompt_problems: ArcSwap<Vec<String>>,
+    /// Revisions that failed too often and are still live.
+    trips: Mutex<mpsc::UnboundedReceiver<Trip>>,
     started: std::time::Instant,
 }
 
@@ -168,6 +171,7 @@ impl App {
             circuits: Arc::default(),
             engine: Arc::from(ENGINE),
         };
+        let (tripped, trips) = mpsc::unbounded_channel();
         let for_log = Arc::clone(&log);
         let engine = Engine::new(EngineParts {
             store: Arc::clone(&store),
@@ -177,6 +181,7 @@ impl App {
             clock: Arc::clone(&clock),
             max_per_lane: config.max_pending_per_lane,
             pace,
+            tripped,
             committed: Box::new(move |commit| {
                 for_log.decision(commit);
                 observer(commit);
@@ -197,6 +202,7 @@ impl App {
             loader,
             performer,
             prompt_problems: ArcSwap::from_pointee(prompt_problems),
+            trips: Mutex::new(trips),
             started: std::time::Instant::now(),
         };
         app.load_recipes().await?;
@@ -262,6 +268,44 @@ impl App {
             Err(error) => tracing::warn!(%error, "cannot read prompts, the old ones stay"),
         }
         if let Err(error) = self.load_recipes().await {
+            tracing::warn!(error = format!("{error:#}"), "cannot read recipes, the old ones stay");
+        }
+    }
+
+    /// Takes revisions that failed too often out of service, and brings the last
+    /// good ones back.
+    pub async fn take_trips(&self) {
+        let mut tripped = Vec::new();
+        while let Ok(trip) = self.trips.lock().unwrap_or_else(PoisonError::into_inner).try_recv() {
+            tripped.push(trip);
+        }
+        for trip in &tripped {
+            let by = match trip.senders.len() {
+                0 => "on events of the host's own".to_owned(),
+                n => format!("on events of {n} senders"),
+            };
+            let reason = format!(
+                "{} failures in a row {by}; to try it again: thrall grant allow {}",
+                trip.failures, trip.recipe
+            );
+            tracing::warn!(
+                recipe = trip.recipe,
+                revision = trip.revision.short(),
+                "tripped: {reason}"
+            );
+            let kept = self.store.remember_trip(TrippedRevision {
+                recipe: trip.recipe.clone(),
+                revision: trip.revision,
+                reason,
+                at: self.clock.now(),
+            });
+            if let Err(error) = kept.await {
+                tracing::error!(%error, "cannot keep a trip");
+            }
+        }
+        if !tripped.is_empty()
+            && let Err(error) = self.load_recipes().await
+        {
             tracing::warn!(error = format!("{error:#}"), "cannot read recipes, the old ones stay");
         }
     }
@@ -368,8 +412,10 @@ pub fn terms(_config: &Config, reader: Option<&Reader>) -> anyhow::Result<Terms>
         Some(reader) => reader.trips()?,
         None => Vec::new(),
     };
-    let tripped =
-        trips.into_iter().map(|trip| ((trip.recipe, trip.revision), trip.reason)).collect();
+    let tripped = trips
+        .into_iter()
+        .map(|trip| ((trip.recipe, trip.revision), (trip.reason, trip.at)))
+        .collect();
     Ok(Terms { tripped, ..Terms::default() })
 }
 

@@ -9,21 +9,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::clock::{Clock, TimestampMs};
 use crate::config::Source;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::{self, Tier, TrustList};
-use crate::envelope::{Envelope, Field, HOST_TRIGGERS};
+use crate::envelope::{Envelope, Field, HOST_TRIGGERS, descent};
 use crate::grants::Authority;
 use crate::ids::{Digest, EnvelopeSeq};
-use crate::journal::{Commit, CommitOutcome};
+use crate::journal::{Child, Commit, CommitOutcome};
+use crate::operation::Operation;
 use crate::pipeline::guard::{self, GuardRules};
 use crate::pipeline::ports::{FactError, Ports};
 use crate::pipeline::{self, RunInput};
 use crate::recipes::EvaluatorKind;
 use crate::recipes::registry::{Registry, Revision};
+use crate::recipes::trip_wire::{SenderOfRun, Trip, TripWire};
 use crate::stage::StageLimits;
 use crate::store::{Accepted, Incoming, OutboxRow, PendingEvent, Store, StoreError};
 use lanes::Lanes;
@@ -102,6 +104,8 @@ pub struct EngineParts {
     pub max_per_lane: usize,
     pub pace: Pace,
     pub committed: Observer,
+    /// Told of each revision that failed too often.
+    pub tripped: mpsc::UnboundedSender<Trip>,
 }
 
 /// See the module's documentation. Cheap to clone.
@@ -126,6 +130,8 @@ struct Shared {
     model_turns: Option<Semaphore>,
     /// Called after each commit: log lines, the performer.
     committed: Observer,
+    trip_wire: Mutex<TripWire>,
+    tripped: mpsc::UnboundedSender<Trip>,
 }
 
 impl Engine {
@@ -142,6 +148,8 @@ impl Engine {
             slots: Arc::new(Semaphore::new(MAX_RUNNING)),
             model_turns: (parts.pace == Pace::Batch).then(|| Semaphore::new(BATCH_MODEL_TURNS)),
             committed: parts.committed,
+            trip_wire: Mutex::default(),
+            tripped: parts.tripped,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -172,11 +180,8 @@ impl Engine {
         let incoming: Vec<Incoming> =
             drafts.into_iter().map(|draft| stamp(&registry, &rules, source, draft, now)).collect();
         {
+            let wanted = room_for(incoming.iter().map(|one| &one.envelope));
             let lanes = lock(&shared.lanes);
-            let mut wanted: HashMap<String, usize> = HashMap::new();
-            for one in &incoming {
-                *wanted.entry(one.envelope.lane()).or_default() += 1;
-            }
             if wanted.iter().any(|(lane, more)| !lanes.has_room(lane, *more)) {
                 return Err(SubmitError::LaneFull { waiting: lanes.waiting() });
             }
@@ -287,6 +292,17 @@ impl Engine {
     }
 }
 
+/// Places that events need, by lane. What recipes trigger on them waits in a
+/// lane of its own: who brings more of what fills it has to wait for it too.
+fn room_for<'a>(events: impl Iterator<Item = &'a Envelope>) -> HashMap<String, usize> {
+    let mut wanted: HashMap<String, usize> = HashMap::new();
+    for envelope in events {
+        *wanted.entry(envelope.lane()).or_default() += 1;
+        wanted.entry(envelope.children_lane()).or_insert(1);
+    }
+    wanted
+}
+
 fn may_bring(source: &Source, trigger: &str) -> bool {
     let declared = source.triggers.iter().any(|allowed| allowed == trigger);
     declared || (source.triggers.is_empty() && !HOST_TRIGGERS.contains(&trigger))
@@ -314,16 +330,23 @@ fn stamp(
         parent: None,
         depth: 0,
         received_at: now,
+        root: None,
+        lineage: Vec::new(),
         fields,
     };
     // What the guard stops still gets a row of its own, under no recipe.
     let matched = if guard::check(&rules.guard, &envelope).is_some() {
         vec![(String::new(), Digest::ZERO)]
     } else {
-        let revisions = registry.matching(&envelope);
-        revisions.iter().map(|revision| (revision.recipe.name.clone(), revision.digest)).collect()
+        matched(registry, &envelope)
     };
     Incoming { envelope, dedupe_id: draft.id, matched }
+}
+
+/// The recipes that want to see an event, in the order in which they run.
+fn matched(registry: &Registry, envelope: &Envelope) -> Vec<(String, Digest)> {
+    let revisions = registry.matching(envelope);
+    revisions.iter().map(|revision| (revision.recipe.name.clone(), revision.digest)).collect()
 }
 
 /// A source that may not assert senders must not spend the rate limit or the
@@ -339,9 +362,10 @@ fn disown_sender(source: &str, fields: &mut [Field]) {
     }
 }
 
-/// The tier of an event's sender, as far as its source may assert one.
+/// The tier of an event's sender, as far as its source may assert one. What a
+/// recipe triggered has the sender of its root, with the tier that holds now.
 pub fn tier_of(rules: &EngineRules, envelope: &Envelope) -> Tier {
-    if rules.asserting_sources.contains(&envelope.source) {
+    if rules.asserting_sources.iter().any(|source| source == envelope.vouching_source()) {
         rules.trust.tier_of(envelope.text("from_node"))
     } else {
         Tier::Unknown
@@ -393,7 +417,7 @@ impl Shared {
             Some(turns) if asks_model(revision) => turns.acquire().await.ok(),
             _ => None,
         };
-        let authority = authority_of(revision);
+        let authority = authority_of(&self.registry.load(), revision, &job.envelope.lineage);
         for _ in 0..MAX_STALE {
             let now = self.clock.now();
             let input = RunInput {
@@ -423,12 +447,15 @@ impl Shared {
             };
             let stops = revision.recipe.stop && commit.row.counted;
             commit.closes_envelope = is_last || stops;
+            commit.children = self.children_of(job, &commit, now);
             match self.store.commit(commit.clone()).await {
                 Ok(CommitOutcome::Stale) => {}
-                Ok(CommitOutcome::Committed { action_name, .. }) => {
+                Ok(CommitOutcome::Committed { action_name, children, .. }) => {
                     *answered |= answers(&commit);
                     commit.row.action_name = action_name;
+                    self.queue(children, std::mem::take(&mut commit.children));
                     (self.committed)(&commit);
+                    self.watch_for_trips(&commit);
                     return stops;
                 }
                 Ok(CommitOutcome::AlreadyDecided(_)) => return stops,
@@ -444,6 +471,67 @@ impl Shared {
             "facts never stood still, the event stays pending"
         );
         true
+    }
+
+    /// The events that a commit's triggers make.
+    fn children_of(&self, job: &Job, commit: &Commit, now: TimestampMs) -> Vec<Child> {
+        let action = &commit.trace.action;
+        if !(commit.row.mode.acts() && action.executed) {
+            return Vec::new();
+        }
+        let registry = self.registry.load();
+        let child = |name: &str, fields: &[Field]| {
+            let id = uuid::Uuid::now_v7().to_string();
+            let recipe = &commit.row.recipe;
+            let envelope = descent::child(&job.envelope, job.seq, recipe, id, name, fields, now);
+            Child { matched: matched(&registry, &envelope), envelope }
+        };
+        let allowed = action.operations.iter().filter(|planned| planned.is_allowed());
+        allowed
+            .filter_map(|planned| match &planned.operation {
+                Operation::Trigger { trigger, fields } => Some(child(trigger, fields)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Queues events that are stored already; those that nobody wants to see
+    /// are done with that.
+    fn queue(&self, seqs: Vec<EnvelopeSeq>, children: Vec<Child>) {
+        if seqs.is_empty() {
+            return;
+        }
+        {
+            let mut lanes = lock(&self.lanes);
+            for (seq, child) in seqs.into_iter().zip(children) {
+                let Child { envelope, matched: runs } = child;
+                if !runs.is_empty() {
+                    let lane = envelope.lane();
+                    lanes.push(&lane, Job { seq, envelope, runs, answered: false });
+                }
+            }
+        }
+        self.work.notify_one();
+    }
+
+    /// Counts failures of guests in a row. A run that called none says nothing
+    /// about its recipe.
+    fn watch_for_trips(&self, commit: &Commit) {
+        let Commit { row, trace, .. } = commit;
+        if trace.usage.stages.is_empty() {
+            return;
+        }
+        let sender = match row.trigger.as_str() {
+            "on_tick" => SenderOfRun::HostMade,
+            _ => SenderOfRun::Node(&row.sender_key),
+        };
+        let has_failed = !trace.faults.is_empty();
+        let trip = lock(&self.trip_wire).record(&row.recipe, &row.revision, sender, has_failed);
+        if let Some(trip) = trip {
+            // Nobody listens in commands that only decide; the next start of a
+            // service counts anew.
+            let _ = self.tripped.send(trip);
+        }
     }
 
     fn gone(
@@ -476,13 +564,11 @@ impl Shared {
     }
 }
 
-/// What a revision may do: by its grant, and by the one that it had when it was
-/// live, where that is another.
-pub fn authority_of(revision: &Revision) -> Authority {
-    Authority::new(
-        Arc::clone(&revision.grant),
-        revision.granted_then.iter().cloned().collect(),
-    )
+/// What a revision may do: by its grant, by the one that it had when it was live,
+/// where that is another, and by those of the recipes on the way to its event.
+pub fn authority_of(registry: &Registry, revision: &Revision, lineage: &[String]) -> Authority {
+    let then = revision.granted_then.iter().cloned();
+    Authority::new(Arc::clone(&revision.grant), then.chain(registry.grants_of(lineage)).collect())
 }
 
 /// Whether an outbox row answers its event: a wake or a reply of its own, not
@@ -511,4 +597,56 @@ fn answers(commit: &Commit) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::limits;
+
+    #[test]
+    fn what_a_recipe_triggered_is_trusted_as_far_as_its_root() {
+        let node = "ab".repeat(32);
+        let rules = EngineRules {
+            trust: TrustList::new([(node.clone(), Tier::Team)]).unwrap(),
+            // Not even a source of that name vouches for what the host made.
+            asserting_sources: vec!["mailbox".to_owned(), descent::SOURCE.to_owned()],
+            ..EngineRules::default()
+        };
+        let tier = |source: &str| {
+            let root = Envelope {
+                source: source.to_owned(),
+                fields: vec![Field::new("from_node", &node)],
+                ..Envelope::blank()
+            };
+            let mut event = root;
+            for _ in 0..limits::MAX_TRIGGER_DEPTH {
+                let id = String::new();
+                event = descent::child(&event, 1, "r", id, "next", &[], TimestampMs(0));
+            }
+            tier_of(&rules, &event)
+        };
+        assert_eq!((tier("mailbox"), tier("bridge")), (Tier::Team, Tier::Unknown));
+    }
+
+    #[test]
+    fn who_brings_what_triggers_more_than_is_worked_off_has_to_wait() {
+        let mail = |from: char| Envelope {
+            source: "mailbox".to_owned(),
+            fields: vec![Field::new("from_node", from.to_string().repeat(64))],
+            ..Envelope::blank()
+        };
+        let flood = mail('a');
+        let mut lanes = Lanes::new(2);
+        let has_room = |lanes: &Lanes<()>, event: &Envelope| {
+            room_for([event].into_iter()).iter().all(|(lane, more)| lanes.has_room(lane, *more))
+        };
+        for _ in 0..2 {
+            assert!(has_room(&lanes, &flood));
+            let child = descent::child(&flood, 1, "r", String::new(), "next", &[], TimestampMs(0));
+            lanes.push(&child.lane(), ());
+        }
+        assert!(!has_room(&lanes, &flood));
+        assert!(has_room(&lanes, &mail('b')), "others do not wait for it");
+    }
 }

@@ -1,14 +1,17 @@
 //! The one input type: an immutable event as it was accepted. How its JSON
 //! forms are read is in `envelope/json.rs`, how a sender is judged in
-//! `envelope/sender.rs`, how a mail body becomes text in `envelope/body.rs`.
+//! `envelope/sender.rs`, how a mail body becomes text in `envelope/body.rs`,
+//! how a recipe's trigger becomes an event in `envelope/descent.rs`.
 
 pub mod body;
+pub mod descent;
 pub mod json;
 pub mod sender;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::TimestampMs;
+use crate::ids::EnvelopeSeq;
 
 /// Bounds on what is accepted; beyond them an event is refused with a reason
 /// and counted, and leaves no row.
@@ -21,6 +24,11 @@ pub mod limits {
     pub const MAX_ID_BYTES: usize = 256;
     /// How deep JSON may nest before it is refused, so that nothing recurses.
     pub const MAX_JSON_DEPTH: usize = 32;
+    /// Events on the way from one that a source brought to one that recipes
+    /// triggered, the last included.
+    pub const MAX_TRIGGER_DEPTH: u8 = 4;
+    /// Events that one that a source brought may lead to in all.
+    pub const MAX_DESCENDANTS: u32 = 16;
 }
 
 /// Triggers that only the host itself makes; no source brings them.
@@ -49,8 +57,24 @@ pub struct Envelope {
     pub parent: Option<String>,
     pub depth: u8,
     pub received_at: TimestampMs,
+    /// Where an event that a recipe triggered descends from; `None` for what a
+    /// source brought.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub root: Option<RootEvent>,
+    /// Recipes on the way from the root, the one that triggered this event
+    /// last. What it may lead to is bounded by the grants of all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub lineage: Vec<String>,
     /// Sorted by name; names are unique.
     pub fields: Vec<Field>,
+}
+
+/// The event, brought by a source, at the beginning of a chain of triggers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootEvent {
+    pub seq: EnvelopeSeq,
+    /// What it may say about its sender holds for all that descend from it.
+    pub source: String,
 }
 
 impl Envelope {
@@ -63,8 +87,16 @@ impl Envelope {
             parent: None,
             depth: 0,
             received_at: TimestampMs(0),
+            root: None,
+            lineage: Vec::new(),
             fields: Vec::new(),
         }
+    }
+
+    /// The source whose word about the sender counts: the root's, because the
+    /// host only passes the sender on.
+    pub fn vouching_source(&self) -> &str {
+        self.root.as_ref().map_or(&self.source, |root| &root.source)
     }
 
     /// A field's value, `None` where the field is absent.
@@ -79,11 +111,18 @@ impl Envelope {
 
     /// Events of one lane keep their order; lanes run side by side.
     pub fn lane(&self) -> String {
-        let sender = sender::sender_key(self.text("from_node"));
-        if self.field("from_node").is_some() {
-            format!("{}/{sender}", self.source)
-        } else {
-            format!("{}/{}/{}", self.source, self.trigger, self.text("session_id"))
+        self.lane_of(&self.source, &self.trigger)
+    }
+
+    /// The lane of events that recipes trigger on this one.
+    pub fn children_lane(&self) -> String {
+        self.lane_of(descent::SOURCE, descent::TRIGGER)
+    }
+
+    fn lane_of(&self, source: &str, trigger: &str) -> String {
+        match self.field("from_node") {
+            Some(from_node) => format!("{source}/{}", sender::sender_key(from_node)),
+            None => format!("{source}/{trigger}/{}", self.text("session_id")),
         }
     }
 }

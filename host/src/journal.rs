@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::TimestampMs;
-use crate::envelope::Field;
 use crate::envelope::sender::Tier;
+use crate::envelope::{Envelope, Field};
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::operation::PlannedOperation;
 use crate::recipes::Mode;
@@ -171,6 +171,12 @@ pub struct HostInputs {
     /// Operations done in the hour before, by `recipe/kind`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub operation_counts: BTreeMap<String, u32>,
+    /// Events that recipes had triggered below the same root.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub descendants: Option<u32>,
+    /// Recipes on the way to the event: their grants bound this run.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub lineage: Vec<String>,
     pub engine: String,
 }
 
@@ -195,9 +201,20 @@ pub struct Commit {
     /// Facts that the decision rests on and that a neighbour may have changed
     /// meanwhile. Checked again by the writer.
     pub assumptions: Vec<Assumption>,
+    /// One for each trigger that is carried out, in the plan's order; written
+    /// with the row.
+    pub children: Vec<Child>,
     /// The envelope is done with this row: it is the last that is expected, or
     /// the recipe ends the list.
     pub closes_envelope: bool,
+}
+
+/// An event that a run triggers.
+#[derive(Clone, Debug)]
+pub struct Child {
+    pub envelope: Envelope,
+    /// The recipes that will run on it, with their revisions, in order.
+    pub matched: Vec<(String, Digest)>,
 }
 
 /// What the outbox needs besides the operation itself.
@@ -231,6 +248,8 @@ pub enum Assumption {
     OperationsBelow { recipe: String, kind: String, since: TimestampMs, below: u32 },
     /// The cooldown has not been set since.
     CooldownUnchanged { recipe: String, key: String, last: Option<TimestampMs> },
+    /// Fewer than `below` events descend from this one.
+    DescendantsBelow { root: EnvelopeSeq, below: u32 },
 }
 
 /// What became of a commit.
@@ -241,6 +260,8 @@ pub enum CommitOutcome {
         /// The row's `action_name` as it was written: a compile that flushed
         /// its buffer is a `compile+summon`.
         action_name: String,
+        /// The numbers of the events that it triggered, in order.
+        children: Vec<EnvelopeSeq>,
     },
     /// An assumption no longer holds; nothing was written. Decide again.
     Stale,

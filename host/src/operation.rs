@@ -1,10 +1,14 @@
 //! What a plan may ask of the host, and what the host made of each request.
 //! The twins of `wit/worlds.wit`, interface `operations`. Nothing here acts:
-//! checking is in `grants.rs`, performing in `outbox.rs`.
+//! checking is in `grants.rs`, performing in `outbox.rs`; what no trigger may
+//! bring is in `operation/host_fields.rs`.
+
+mod host_fields;
 
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::Field;
+pub use host_fields::{host_set_field, is_host_set, trigger_flaw};
 
 /// The largest plan that is looked at; a longer one is a bad answer.
 pub const MAX_OPERATIONS: usize = 32;

@@ -4,6 +4,7 @@
 //! stages themselves are in `pipeline/`.
 
 pub mod circuit;
+mod descent;
 mod evaluate;
 mod filter;
 pub mod gate;
@@ -53,9 +54,10 @@ pub async fn run(ports: &Ports, input: RunInput<'_>) -> Result<Commit, FactError
         filter::Filtered::Decided(decided) => Some(*decided),
         filter::Filtered::Pass => Some(evaluate::apply(ports, input, &mut run).await),
     };
-    let planned = match &decided {
+    let mut planned = match &decided {
         Some(decided) => plan::apply(ports, input, &mut run, decided).await?,
         None => plan::Planned::skipped(),
     };
+    descent::apply(ports, input, &mut run, &mut planned.operations)?;
     Ok(run.into_commit(input, decided, planned))
 }

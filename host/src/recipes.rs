@@ -16,6 +16,7 @@ pub mod placeholders;
 mod reading;
 pub mod registry;
 mod trigger_section;
+pub mod trip_wire;
 mod validate;
 
 #[cfg(test)]
@@ -155,13 +156,14 @@ pub struct TriggerSpec {
     pub kind: String,
     /// on_mail: empty means every type.
     pub msg_types: Vec<String>,
-    /// on_event: a glob on the event's name; `None` means every event.
+    /// on_event, on_action: a glob on the event's name; `None` means every
+    /// event.
     pub event_pattern: Option<String>,
     pub field_match: Option<FieldPattern>,
 }
 
 impl TriggerSpec {
-    pub const KINDS: [&'static str; 3] = ["on_mail", "on_tick", "on_event"];
+    pub const KINDS: [&'static str; 4] = ["on_mail", "on_tick", "on_event", "on_action"];
 }
 
 /// The host's filter stages, in the order in which they are applied, and the
@@ -262,8 +264,9 @@ impl ActionSpec {
     /// drops or replies, alone or as a step.
     pub fn silences(&self) -> bool {
         let kinds: Vec<Value> = self.declared_steps();
-        let is_silencing =
-            |step: &Value| step.get("type").and_then(Value::as_str).is_some_and(|kind| SILENCING.contains(&kind));
+        let is_silencing = |step: &Value| {
+            step.get("type").and_then(Value::as_str).is_some_and(|kind| SILENCING.contains(&kind))
+        };
         kinds.iter().any(is_silencing) || SILENCING.contains(&self.name.as_str())
     }
 

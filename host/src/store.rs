@@ -9,6 +9,7 @@
 mod accept;
 pub mod baseline;
 mod checkpointer;
+mod children;
 mod commit;
 mod connection;
 mod counters;
@@ -42,9 +43,10 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use accept::{Accepted, DEDUPE_AGE, Incoming};
+pub use children::TriggeredEvent;
 pub use error::StoreError;
-pub use grant_history::{PastGrant, TrippedRevision};
 pub use event_story::{EventStory, PendingEvent, StoredEnvelope, StoryKey};
+pub use grant_history::{PastGrant, TrippedRevision};
 pub use journal_list::{JournalEntry, JournalFilter, JournalRecord, JournalStory, PerformedRow};
 pub use outbox_ends::{Finish, Outcome};
 pub use outbox_rows::{BRIEFING, OutboxRow, OutboxState, WAKE};

@@ -2,7 +2,7 @@
 
 use thrall_tests::events::{lines, mail, node};
 use thrall_tests::guests;
-use thrall_tests::test_home::{FULL_GRANT, TestHome};
+use thrall_tests::test_home::{TestHome, full_grant};
 
 const GOOD: &str = r#"
 mode = "automated"
@@ -74,7 +74,7 @@ fn a_broken_recipe_stands_beside_the_good_ones() {
     let home = TestHome::new();
     home.recipe("good", GOOD);
     home.write("recipes/broken.toml", "mode = ");
-    home.write("grants/broken.toml", FULL_GRANT);
+    home.write("grants/broken.toml", full_grant(""));
     home.ingest(&lines([mail("m1", &node(0xd1), "hello")])).ok();
     assert_eq!(home.journal().len(), 1);
     let list = home.run(&["recipe", "list", "--json"]).ok().json();

@@ -15,6 +15,7 @@ mod hostile_guests;
 mod ingest_twice;
 mod kill_nine;
 mod layers;
+mod lineage;
 mod message_is_data;
 mod old_scripts;
 mod sandbox;

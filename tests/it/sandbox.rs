@@ -83,6 +83,8 @@ fn envelope() -> Envelope {
         parent: None,
         depth: 0,
         received_at: TimestampMs(1_770_000_000_000),
+        root: None,
+        lineage: Vec::new(),
         fields: vec![Field::new("body_text", "hello")],
     }
 }

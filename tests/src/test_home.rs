@@ -183,7 +183,8 @@ pub fn full_grant(toml: &str) -> String {
         for line in toml.lines() {
             let value = line.trim().strip_prefix(key).map(str::trim_start);
             if let Some(value) = value.and_then(|rest| rest.strip_prefix('=')) {
-                names.extend(value.trim().strip_prefix('"').and_then(|text| text.split('"').next()));
+                names
+                    .extend(value.trim().strip_prefix('"').and_then(|text| text.split('"').next()));
             }
         }
         format!("{names:?}")

@@ -38,7 +38,9 @@ pub fn bind(home: &Home, name: &str, binding: Digest) -> anyhow::Result<Grant> {
 fn with_binding(text: &str, binding: Digest) -> String {
     let line = format!("recipe = \"sha256:{binding}\"");
     let is_key = |line: &str| {
-        line.trim_start().strip_prefix("recipe").is_some_and(|rest| rest.trim_start().starts_with('='))
+        line.trim_start()
+            .strip_prefix("recipe")
+            .is_some_and(|rest| rest.trim_start().starts_with('='))
     };
     let top_ends = text.lines().position(|line| line.trim_start().starts_with('['));
     let in_top = |index: usize| top_ends.is_none_or(|end| index < end);
@@ -73,7 +75,10 @@ fn write_text(home: &Home, name: &str, text: &str) -> anyhow::Result<()> {
         dir.rename(&unfinished, &dir, format!("{name}.toml"))
     };
     written().with_context(|| {
-        format!("cannot write {}: only the operator may", path.join(format!("{name}.toml")).display())
+        format!(
+            "cannot write {}: only the operator may",
+            path.join(format!("{name}.toml")).display()
+        )
     })
 }
 
@@ -101,8 +106,14 @@ mod tests {
         let digest = Digest::of(b"x");
         let line = format!("recipe = \"sha256:{digest}\"");
         let old = "# why\nrecipe = \"sha256:00\"   # then\nmode = \"manual\"\n[operations]\n";
-        assert_eq!(with_binding(old, digest), format!("# why\n{line}\nmode = \"manual\"\n[operations]\n"));
-        assert_eq!(with_binding("# a\nmode = \"manual\"\n", digest), format!("# a\n{line}\nmode = \"manual\"\n"));
+        assert_eq!(
+            with_binding(old, digest),
+            format!("# why\n{line}\nmode = \"manual\"\n[operations]\n")
+        );
+        assert_eq!(
+            with_binding("# a\nmode = \"manual\"\n", digest),
+            format!("# a\n{line}\nmode = \"manual\"\n")
+        );
         assert_eq!(with_binding("", digest), format!("{line}\n"));
         let inside = with_binding("[budget]\nrecipe = 1\n", digest);
         assert!(inside.starts_with(&line), "{inside}");

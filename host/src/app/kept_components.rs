@@ -66,7 +66,8 @@ mod tests {
         let digest = Digest::of(b"one");
         assert_eq!(kept.find(&digest).as_deref(), Some(&b"one"[..]));
         assert_eq!(kept.find(&Digest::of(b"two")), None);
-        std::fs::write(folder.path().join("components").join(file_name(&digest)), "forged").unwrap();
+        std::fs::write(folder.path().join("components").join(file_name(&digest)), "forged")
+            .unwrap();
         assert_eq!(kept.find(&digest), None);
     }
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use super::kept_components::KeptComponents;
 use crate::capabilities::model_questions::ModelQuestions;
 use crate::clock::TimestampMs;
 use crate::config::Config;
-use super::kept_components::KeptComponents;
 use crate::grants::{self, Grant, need};
 use crate::home::Home;
 use crate::ids::Digest;
@@ -357,7 +357,10 @@ fn grant_of(name: &str, folder: &Folder) -> GrantFile {
         None => GrantFile::Absent,
         Some(Err(problem)) => GrantFile::Broken(vec![problem.clone()]),
         Some(Ok(bytes)) => match grants::parse_bytes(name, bytes) {
-            Ok(grant) => GrantFile::Granted(Arc::new(grant)),
+            Ok(grant) => {
+                let written = folder.written.get(name).copied().unwrap_or_default();
+                GrantFile::Granted(Arc::new(grant), written)
+            }
             Err(problems) => GrantFile::Broken(problems),
         },
     }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::model_questions::ModelQuestions;
 use crate::clock::TimestampMs;
 use crate::envelope::Field;
-use crate::ids::Digest;
+use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::CachedVerdict;
 use crate::pipeline::ports::{Answers, FactError, Facts, Scope};
 use crate::stage::{HostAnswer, HostError, HostRequest};
@@ -31,12 +31,11 @@ impl LiveAnswers {
 impl Answers for LiveAnswers {
     async fn answer(&self, scope: &Scope, request: &HostRequest) -> Result<HostAnswer, HostError> {
         match request {
-            HostRequest::ContextGet { session, key } => {
-                self.reader
-                    .context_value(&scope.context_namespace, session, key, scope.now)
-                    .map(HostAnswer::Text)
-                    .map_err(failed)
-            }
+            HostRequest::ContextGet { session, key } => self
+                .reader
+                .context_value(&scope.context_namespace, session, key, scope.now)
+                .map(HostAnswer::Text)
+                .map_err(failed),
             HostRequest::ContextFlag { key } => self
                 .reader
                 .flag(&scope.flag_namespace, key, scope.now)
@@ -45,12 +44,11 @@ impl Answers for LiveAnswers {
             HostRequest::JournalCount { query } => {
                 self.reader.journal_count(query, scope.now).map(HostAnswer::Count).map_err(failed)
             }
-            HostRequest::JournalRecent { query } => {
-                self.reader
-                    .journal_recent(query, scope.now)
-                    .map(HostAnswer::Entries)
-                    .map_err(failed)
-            }
+            HostRequest::JournalRecent { query } => self
+                .reader
+                .journal_recent(query, scope.now)
+                .map(HostAnswer::Entries)
+                .map_err(failed),
             HostRequest::ModelClassify { prompt, label_set, text } => {
                 self.model.classify_for_guest(prompt, label_set, text).await
             }
@@ -71,9 +69,8 @@ impl Answers for LiveAnswers {
 
     fn model_of(&self, request: &HostRequest) -> Option<String> {
         match request {
-            HostRequest::ModelClassify { prompt, .. } | HostRequest::ModelComplete { prompt, .. } => {
-                Some(self.model.model_of_prompt(prompt))
-            }
+            HostRequest::ModelClassify { prompt, .. }
+            | HostRequest::ModelComplete { prompt, .. } => Some(self.model.model_of_prompt(prompt)),
             _ => None,
         }
     }
@@ -137,5 +134,9 @@ impl Facts for LiveFacts {
         now: TimestampMs,
     ) -> Result<Vec<Field>, FactError> {
         self.reader.context(namespace, session, now).map_err(unreadable("context"))
+    }
+
+    fn descendants(&self, root: EnvelopeSeq) -> Result<u32, FactError> {
+        self.reader.descendants(root).map_err(unreadable("number of triggered events"))
     }
 }

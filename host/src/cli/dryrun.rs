@@ -25,9 +25,9 @@ use crate::ids::{Digest, JournalId};
 use crate::journal::Trace;
 use crate::pipeline::ports::Ports;
 use crate::pipeline::{self, RunInput};
-use crate::recipes::folder::MAX_COMPONENT_BYTES;
 use crate::recipes::Mode;
-use crate::recipes::registry::{GrantFile, Revision};
+use crate::recipes::folder::MAX_COMPONENT_BYTES;
+use crate::recipes::registry::{GrantFile, Registry, Revision};
 use crate::rehearsal::{self, recorded::NoMeter};
 use crate::store::{JournalEntry, JournalFilter, Reader};
 
@@ -37,6 +37,8 @@ struct Rehearsal {
     live: Ports,
     config: Config,
     revision: Revision,
+    /// For the grants of recipes on the way to an event.
+    registry: Registry,
 }
 
 /// One event, run without acting.
@@ -81,7 +83,8 @@ pub(super) async fn run(
         circuits: Arc::default(),
         engine: Arc::from(app::ENGINE),
     };
-    let rehearsal = Rehearsal { reader, live, config, revision };
+    let registry = app::registry_of(&home, &config, &deciders).await?;
+    let rehearsal = Rehearsal { reader, live, config, revision, registry };
     match (&args.envelope, args.journal, args.last) {
         (Some(file), _, _) => {
             let rehearsed = rehearsal.envelope(&read_envelope(file)?).await?;
@@ -141,7 +144,7 @@ async fn revision(
     match checked {
         Ok(candidate) => {
             let grant = match deciders.loader.grant(&name)? {
-                GrantFile::Granted(grant) => grant,
+                GrantFile::Granted(grant, _) => grant,
                 GrantFile::Absent | GrantFile::Broken(_) => Arc::new(Grant::nothing(&name)),
             };
             Ok(Some((name, Revision::new(candidate, grant, Mode::Automated))))
@@ -168,6 +171,8 @@ impl Rehearsal {
             parent: None,
             depth: 0,
             received_at: now,
+            root: None,
+            lineage: Vec::new(),
             fields: draft.fields,
         };
         let tier = self.config.trust.tier_of(envelope.text("from_node"));
@@ -229,7 +234,7 @@ impl Rehearsal {
             seq: 0,
             envelope,
             revision: &self.revision,
-            authority: &authority_of(&self.revision),
+            authority: &authority_of(&self.registry, &self.revision, &envelope.lineage),
             tier,
             now,
             answered,

@@ -49,6 +49,13 @@ fn print(printer: &Printer, story: &EventStory) -> anyhow::Result<()> {
         envelope.received_at.to_log_form(),
         stored.seq
     ))?;
+    if let Some(parent) = &envelope.parent {
+        printer.line(&format!(
+            "  triggered  by {} on event {parent}, depth {}",
+            envelope.lineage.join(", then "),
+            envelope.depth
+        ))?;
+    }
     if stored.id_conflict {
         printer.line(
             "  warning    an earlier event of this sender has the same id and other content",
@@ -89,6 +96,15 @@ fn print(printer: &Printer, story: &EventStory) -> anyhow::Result<()> {
             Some(trace) => trace_view::print(printer, trace)?,
             None => printer.line("  trace      expired")?,
         }
+    }
+    for event in &story.triggered {
+        printer.line(&format!(
+            "Row {} triggered event {} ({}){}",
+            event.journal_id,
+            event.id,
+            event.event_name.as_deref().unwrap_or("expired"),
+            if event.is_pending { ", waiting for a decision" } else { "" }
+        ))?;
     }
     for row in &story.outbox {
         printer.line(&format!(

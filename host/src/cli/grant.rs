@@ -61,9 +61,8 @@ fn mode_of(word: &str) -> anyhow::Result<Mode> {
     match Mode::from_word(word) {
         Some(mode) => Ok(mode),
         None => {
-            let near = nearest(word, Mode::WORDS).map_or_else(String::new, |near| {
-                format!("; did you mean {near:?}?")
-            });
+            let near = nearest(word, Mode::WORDS)
+                .map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
             bail!("{word:?} is no mode: one of {}{near}", Mode::WORDS.join(", "))
         }
     }
@@ -144,8 +143,11 @@ fn show(entry: &Entry, printer: &Printer) -> anyhow::Result<Outcome> {
     let shown = shown(entry);
     if printer.is_json() {
         printer.json(&shown)?;
-    } else if let Some(grant) =
-        entry.revision.as_deref().map(|revision| &revision.grant).filter(|grant| grant.binding.is_some())
+    } else if let Some(grant) = entry
+        .revision
+        .as_deref()
+        .map(|revision| &revision.grant)
+        .filter(|grant| grant.binding.is_some())
     {
         for line in grants::to_toml(grant).lines() {
             printer.line(line)?;
@@ -212,7 +214,10 @@ async fn plan(
     let name = &planned.recipe;
     let lines = |one: &str, other: &str| -> Vec<String> {
         let other: Vec<&str> = other.lines().collect();
-        one.lines().filter(|line| !line.is_empty() && !other.contains(line)).map(str::to_owned).collect()
+        one.lines()
+            .filter(|line| !line.is_empty() && !other.contains(line))
+            .map(str::to_owned)
+            .collect()
     };
     let plan = Plan {
         recipe: name,
@@ -227,7 +232,10 @@ async fn plan(
         printer.json(&plan)?;
         return Ok(Outcome::Done);
     }
-    printer.talk(&format!("{} events rehearsed with everything allowed; nothing was performed", plan.events));
+    printer.talk(&format!(
+        "{} events rehearsed with everything allowed; nothing was performed",
+        plan.events
+    ));
     printer.line(&format!("--- grants/{name}.toml"))?;
     printer.line(&format!("+++ what {} events needed", plan.events))?;
     for line in new.lines() {
@@ -275,8 +283,11 @@ async fn allow(
         _ => {
             let observed = planner.observe(how.last).await?;
             let mode = how.mode.or(present.as_ref().map(|grant| grant.mode));
-            let permissions =
-                if how.planned { observed.permissions } else { planner.declared(observed.permissions) };
+            let permissions = if how.planned {
+                observed.permissions
+            } else {
+                planner.declared(observed.permissions)
+            };
             let follow = present.as_ref().and_then(|grant| grant.follow);
             let grant = planner.grant(mode.unwrap_or(Mode::Supervised), follow, permissions);
             grant_files::write(home, &grant)?;

@@ -87,7 +87,7 @@ impl Planner {
     /// The grant that is there, if it is good.
     pub(super) fn present(&self, deciders: &Deciders) -> anyhow::Result<Option<Grant>> {
         Ok(match deciders.loader.grant(self.name())? {
-            GrantFile::Granted(grant) => Some(Grant::clone(&grant)),
+            GrantFile::Granted(grant, _) => Some(Grant::clone(&grant)),
             GrantFile::Absent | GrantFile::Broken(_) => None,
         })
     }
@@ -105,7 +105,12 @@ impl Planner {
     }
 
     /// A grant for the recipe as it lies there.
-    pub(super) fn grant(&self, mode: Mode, follow: Option<Follow>, permissions: Permissions) -> Grant {
+    pub(super) fn grant(
+        &self,
+        mode: Mode,
+        follow: Option<Follow>,
+        permissions: Permissions,
+    ) -> Grant {
         Grant::new(self.name(), Some(self.binding()), follow, mode, permissions)
     }
 
@@ -115,8 +120,7 @@ impl Planner {
     /// When the journal cannot be read.
     pub(super) async fn observe(&self, last: u32) -> anyhow::Result<Needed> {
         let asked = Arc::new(Mutex::new(Permissions::default()));
-        let authority =
-            Authority::planning(Arc::clone(&self.revision.grant), Arc::clone(&asked));
+        let authority = Authority::planning(Arc::clone(&self.revision.grant), Arc::clone(&asked));
         let mut observed = Observed::default();
         let past = self.events(last)?;
         let bar = progress::items(past.len() as u64, "rehearsing");
@@ -136,8 +140,7 @@ impl Planner {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let mut permissions =
-            asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut permissions = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // What its components import they can ask for at any time.
         for need in self.revision.needs.iter() {
             if matches!(need, grants::Need::Import(_)) {
@@ -178,10 +181,8 @@ impl Planner {
 
     /// Permissions with everything that the recipe declares as well.
     pub(super) fn declared(&self, mut permissions: Permissions) -> Permissions {
-        let fresh: Vec<&str> = HOURLY
-            .into_iter()
-            .filter(|kind| !is_granted(&permissions, kind))
-            .collect();
+        let fresh: Vec<&str> =
+            HOURLY.into_iter().filter(|kind| !is_granted(&permissions, kind)).collect();
         for need in self.revision.needs.iter() {
             permissions.add(need);
         }

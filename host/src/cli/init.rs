@@ -22,7 +22,11 @@ use crate::recipes::registry::Revision;
 use crate::shipped;
 use crate::store::Store;
 
-pub(super) async fn run(home: &Path, args: &InitArgs, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(super) async fn run(
+    home: &Path,
+    args: &InitArgs,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     let home = Home::new(args.dir.as_deref().unwrap_or(home));
     create_folder(home.root(), 0o755)?;
     for (name, mode) in FOLDERS {
@@ -34,7 +38,9 @@ pub(super) async fn run(home: &Path, args: &InitArgs, printer: &Printer) -> anyh
         let path = home.root().join(file.path);
         if write_new(&path, file.content)? {
             written += 1;
-            fresh.extend(file.path.strip_prefix("grants/").and_then(|name| name.strip_suffix(".toml")));
+            fresh.extend(
+                file.path.strip_prefix("grants/").and_then(|name| name.strip_suffix(".toml")),
+            );
             printer.talk(&format!("wrote {}", path.display()));
         }
     }

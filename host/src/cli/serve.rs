@@ -140,6 +140,7 @@ async fn watch_folders(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
             _ = every.tick() => {}
             _ = stopped.wait_for(|stop| *stop) => return,
         }
+        app.take_trips().await;
         if watcher.has_changed() {
             app.reload().await;
         }

@@ -47,7 +47,7 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
 ];
 
 /// Sources that exist without being declared.
-const BUILT_IN_SOURCES: [&str; 3] = ["ingest", "operator", "tick"];
+const BUILT_IN_SOURCES: [&str; 4] = ["ingest", "operator", "tick", "thrall"];
 
 const DEFAULT_IGNORED: [&str; 3] = ["ack", "delivery", "system"];
 const DEFAULT_TICK_S: u64 = 60;

@@ -288,7 +288,8 @@ fn check_bounds(draft: &Draft) -> Result<(), Refusal> {
     }
 }
 
-fn is_plain_name(name: &str) -> bool {
+/// Whether a text may name a field or a trigger.
+pub fn is_plain_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= limits::MAX_NAME_BYTES
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))

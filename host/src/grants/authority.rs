@@ -105,9 +105,7 @@ impl Authority {
             return Vec::new();
         }
         self.grants()
-            .map(|grant| {
-                (grant.recipe.as_str(), grant.permissions.budget.model_calls_per_day)
-            })
+            .map(|grant| (grant.recipe.as_str(), grant.permissions.budget.model_calls_per_day))
             .collect()
     }
 

@@ -49,8 +49,7 @@ pub fn cover(grant: &Grant, offered: &Offered<'_>, granted: Option<&Offered<'_>>
     if binding == offered.binding {
         return Cover::Bound;
     }
-    let usual =
-        if offered.has_own_components { Follow::Exact } else { Follow::SameOrNarrower };
+    let usual = if offered.has_own_components { Follow::Exact } else { Follow::SameOrNarrower };
     if grant.follow.unwrap_or(usual) == Follow::Exact {
         return Cover::Waits(format!("the recipe has changed since it was granted: {again}"));
     }

@@ -11,9 +11,7 @@ pub fn warnings(recipe: &str, permissions: &Permissions) -> Vec<String> {
     }
     ways_out(permissions)
         .into_iter()
-        .map(|way| {
-            format!("LEAK grants/{recipe}.toml: {way}, beside {}", reads.join(", "))
-        })
+        .map(|way| format!("LEAK grants/{recipe}.toml: {way}, beside {}", reads.join(", ")))
         .collect()
 }
 

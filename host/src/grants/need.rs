@@ -28,9 +28,16 @@ pub enum Need<'a> {
     GatherFile(Cow<'a, str>),
     Compile(Cow<'a, str>),
     Wake,
-    Reply { to: ReplyTo, body: ReplyBody },
+    Reply {
+        to: ReplyTo,
+        body: ReplyBody,
+    },
     Mail(Cow<'a, str>),
-    Skill { name: Cow<'a, str>, input: BTreeMap<String, String>, bytes: u32 },
+    Skill {
+        name: Cow<'a, str>,
+        input: BTreeMap<String, String>,
+        bytes: u32,
+    },
     SetContext(ContextScope),
     SetFlag(Cow<'a, str>),
     TripBreaker(Cow<'a, str>),
@@ -207,11 +214,8 @@ fn of_step(step: &Value) -> Vec<Need<'static>> {
         "mail" => vec![Need::Mail(owned("to_node", ""))],
         "act" => vec![step_skill(step)],
         "set-context" => {
-            let scope = if text("session").is_none() {
-                ContextScope::Session
-            } else {
-                ContextScope::All
-            };
+            let scope =
+                if text("session").is_none() { ContextScope::Session } else { ContextScope::All };
             vec![Need::SetContext(scope)]
         }
         "set-flag" => vec![Need::SetFlag(until_placeholder("key"))],

@@ -19,7 +19,20 @@ use crate::strict_toml::{self, Placed, Problem, Sink, Table};
 /// Every key by its table; the top level is the empty name. `skill.NAME` stands
 /// for a table that the operator names.
 const KEYS: [(&str, &[&str]); 22] = [
-    ("", &["recipe", "follow", "mode", "imports", "shared", "reads", "operations", "budget", "limits"]),
+    (
+        "",
+        &[
+            "recipe",
+            "follow",
+            "mode",
+            "imports",
+            "shared",
+            "reads",
+            "operations",
+            "budget",
+            "limits",
+        ],
+    ),
     ("reads", &["journal", "context", "flags", "breakers", "cockpit", "model", "gather"]),
     ("reads.journal", &["scope"]),
     ("reads.context", &["scope"]),
@@ -31,8 +44,16 @@ const KEYS: [(&str, &[&str]); 22] = [
     (
         "operations",
         &[
-            "compile", "wake", "reply", "mail", "skill", "set-context", "set-flag", "trip-breaker",
-            "trigger", "answer",
+            "compile",
+            "wake",
+            "reply",
+            "mail",
+            "skill",
+            "set-context",
+            "set-flag",
+            "trip-breaker",
+            "trigger",
+            "answer",
         ],
     ),
     ("operations.compile", &["buffers"]),
@@ -71,7 +92,9 @@ const CODES: [&str; 3] = ["pass", "redact", "block"];
 /// Every key as a dotted path, those of tables left out. For the test that
 /// wants each of them enforced.
 pub fn keys() -> Vec<String> {
-    let is_table = |path: &str| KEYS.iter().any(|(table, _)| *table == path || table.starts_with(&format!("{path}.")));
+    let is_table = |path: &str| {
+        KEYS.iter().any(|(table, _)| *table == path || table.starts_with(&format!("{path}.")))
+    };
     KEYS.iter()
         .flat_map(|(table, keys)| {
             keys.iter().map(move |key| {
@@ -173,7 +196,9 @@ fn reads(table: &Table<'_>) -> Reads {
 }
 
 fn scope<T: Copy + Default>(table: &Table<'_>, key: &str, words: &[&'static str], all: &[T]) -> T {
-    section(table, key).and_then(|inner| required_word(&inner, "scope", words, all)).unwrap_or_default()
+    section(table, key)
+        .and_then(|inner| required_word(&inner, "scope", words, all))
+        .unwrap_or_default()
 }
 
 fn required_word<T: Copy>(
@@ -198,10 +223,15 @@ fn bounds(table: &Table<'_>, key: &str, inner: &str, example: &str) -> BTreeSet<
 fn files(table: &Table<'_>) -> BTreeSet<String> {
     let Some(gather) = section(table, "gather") else { return BTreeSet::new() };
     for file in gather.texts("files").unwrap_or_default() {
-        let parts_are_plain = file.value.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."));
+        let parts_are_plain =
+            file.value.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."));
         if !file.value.starts_with('/') || !parts_are_plain {
             let what = format!("[reads.gather] files holds {:?}", file.value);
-            gather.sink().error_expected(file.at, what, "whole paths, such as \"/var/log/node/serve.log\", without . and ..");
+            gather.sink().error_expected(
+                file.at,
+                what,
+                "whole paths, such as \"/var/log/node/serve.log\", without . and ..",
+            );
         }
     }
     entries(&gather, "files", "\"/var/log/node/serve.log\"")
@@ -299,7 +329,9 @@ fn budget(table: &Table<'_>) -> Budget {
 fn limits(table: &Table<'_>) -> Limits {
     let most_mib = i64::try_from(StageLimits::MAX_MEMORY_BYTES >> 20).unwrap_or(1);
     Limits {
-        memory_mib: table.integer("memory_mib", 1..=most_mib).unwrap_or(Limits::default().memory_mib),
+        memory_mib: table
+            .integer("memory_mib", 1..=most_mib)
+            .unwrap_or(Limits::default().memory_mib),
         fuel: table.integer("fuel", MIN_FUEL..=MAX_FUEL),
     }
 }
@@ -314,14 +346,21 @@ fn entries(table: &Table<'_>, key: &str, example: &str) -> BTreeSet<String> {
         let what = format!("{} {key} has {} entries", table.name(), words.len());
         table.sink().error_expected(table.at_key(key), what, format!("at most {MAX_ENTRIES}"));
     }
-    words.into_iter().filter(|word| is_entry(table, key, *word)).map(|word| word.value.to_owned()).collect()
+    words
+        .into_iter()
+        .filter(|word| is_entry(table, key, *word))
+        .map(|word| word.value.to_owned())
+        .collect()
 }
 
 fn is_entry(table: &Table<'_>, key: &str, word: Placed<&str>) -> bool {
     // An empty prefix is the beginning of every key, and says so.
     let may_be_empty = key == "prefixes";
     let is_name_of_ours = !matches!(key, "buffers" | "kinds") || is_valid_name(word.value);
-    if (!word.value.is_empty() || may_be_empty) && word.value.len() <= MAX_ENTRY_BYTES && is_name_of_ours {
+    if (!word.value.is_empty() || may_be_empty)
+        && word.value.len() <= MAX_ENTRY_BYTES
+        && is_name_of_ours
+    {
         return true;
     }
     let what = format!("{} {key} holds {:?}", table.name(), word.value);

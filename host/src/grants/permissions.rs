@@ -4,9 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    ANY, ContextScope, MailBounds, Need, Permissions, ReplyBounds, SkillBounds,
-};
+use super::{ANY, ContextScope, MailBounds, Need, Permissions, ReplyBounds, SkillBounds};
 
 /// Values of one member of a skill's input that a planned grant lists; with
 /// more it says [`ANY`].
@@ -34,12 +32,14 @@ impl Permissions {
             Need::GatherFile(path) => reads.gather.contains(path.as_ref()),
             Need::Compile(buffer) => listed(operations.compile.as_ref(), buffer),
             Need::Wake => operations.wake.is_some(),
-            Need::Reply { to, body } => {
-                operations.reply.as_ref().is_some_and(|granted| *to <= granted.to && *body <= granted.body)
-            }
-            Need::Mail(node) => {
-                operations.mail.as_ref().is_some_and(|granted| granted.nodes.contains(node.as_ref()))
-            }
+            Need::Reply { to, body } => operations
+                .reply
+                .as_ref()
+                .is_some_and(|granted| *to <= granted.to && *body <= granted.body),
+            Need::Mail(node) => operations
+                .mail
+                .as_ref()
+                .is_some_and(|granted| granted.nodes.contains(node.as_ref())),
             Need::Skill { name, input, bytes } => {
                 operations.skill.get(name.as_ref()).is_some_and(|granted| {
                     *bytes <= granted.max_input_bytes
@@ -48,11 +48,12 @@ impl Permissions {
                         })
                 })
             }
-            Need::SetContext(scope) => operations.set_context.is_some_and(|granted| *scope <= granted),
-            Need::SetFlag(key) => operations
-                .set_flag
-                .as_ref()
-                .is_some_and(|prefixes| begins_with_one(prefixes, key)),
+            Need::SetContext(scope) => {
+                operations.set_context.is_some_and(|granted| *scope <= granted)
+            }
+            Need::SetFlag(key) => {
+                operations.set_flag.as_ref().is_some_and(|prefixes| begins_with_one(prefixes, key))
+            }
             Need::TripBreaker(target) => listed(operations.trip_breaker.as_ref(), target),
             Need::Trigger(name) => listed(operations.trigger.as_ref(), name),
             Need::Answer(code) => listed(operations.answer.as_ref(), code),
@@ -97,11 +98,9 @@ impl Permissions {
                 granted.nodes.insert(node.to_string());
             }
             Need::Skill { name, input, bytes } => {
-                let granted =
-                    operations.skill.entry(name.to_string()).or_insert_with(|| SkillBounds {
-                        input: Default::default(),
-                        max_input_bytes: *bytes,
-                    });
+                let granted = operations.skill.entry(name.to_string()).or_insert_with(|| {
+                    SkillBounds { input: Default::default(), max_input_bytes: *bytes }
+                });
                 granted.max_input_bytes = granted.max_input_bytes.max(*bytes);
                 for (key, value) in input {
                     add_value(granted.input.entry(key.clone()).or_default(), value);

@@ -50,7 +50,8 @@ impl Observed {
     pub fn bound(&self, asked: Permissions) -> Permissions {
         let mut permissions = asked;
         for kind in HOURLY {
-            let most = self.in_hour.iter().filter(|((of, _), _)| *of == kind).map(|(_, n)| *n).max();
+            let most =
+                self.in_hour.iter().filter(|((of, _), _)| *of == kind).map(|(_, n)| *n).max();
             permissions.raise_hourly(kind, most.unwrap_or(0));
         }
         let budget = &mut permissions.budget;

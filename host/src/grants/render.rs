@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{
-    Budget, Follow, Grant, JournalScope, ContextScope, Limits, Need, Operations, Permissions, Reads,
+    Budget, ContextScope, Follow, Grant, JournalScope, Limits, Need, Operations, Permissions, Reads,
 };
 
 /// The whole file.
@@ -70,7 +70,9 @@ pub(super) fn line_of(wide: &Permissions, need: &Need<'_>) -> (Option<&'static s
         Need::Reply { .. } => (Some("operations"), find(operation_lines(operations), "reply")),
         Need::Mail(_) => (Some("operations"), find(operation_lines(operations), "mail")),
         Need::Skill { .. } => (Some("operations"), find(operation_lines(operations), "skill")),
-        Need::SetContext(_) => (Some("operations"), find(operation_lines(operations), "set-context")),
+        Need::SetContext(_) => {
+            (Some("operations"), find(operation_lines(operations), "set-context"))
+        }
         Need::SetFlag(_) => (Some("operations"), find(operation_lines(operations), "set-flag")),
         Need::TripBreaker(_) => {
             (Some("operations"), find(operation_lines(operations), "trip-breaker"))

@@ -63,7 +63,8 @@ impl Circuits {
         answer: &Result<HostAnswer, HostError>,
         now: TimestampMs,
     ) {
-        let is_late = matches!(answer, Err(HostError::Failed(what)) if what.contains("no answer within"));
+        let is_late =
+            matches!(answer, Err(HostError::Failed(what)) if what.contains("no answer within"));
         let mut circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_late {
             if !circuits.is_empty() {

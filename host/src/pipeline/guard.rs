@@ -76,6 +76,8 @@ mod tests {
             parent: None,
             depth: 0,
             received_at: TimestampMs(0),
+            root: None,
+            lineage: Vec::new(),
             fields: vec![
                 Field::new("from_node", from_node),
                 Field::new("msg_type", msg_type),

@@ -53,9 +53,7 @@ pub(super) async fn apply(
         Err(fault) => {
             notes.push(format!("action {} {}: {fault}", decided.action, fault.code()));
             match replacement(input, &decided.action) {
-                Some(action) => {
-                    stand_in(ports, input, run, decided, &action, &mut notes).await
-                }
+                Some(action) => stand_in(ports, input, run, decided, &action, &mut notes).await,
                 None => None,
             }
         }
@@ -69,7 +67,12 @@ pub(super) async fn apply(
     {
         rate_limited = true;
         let instead = stand_in(ports, input, run, decided, &action, &mut notes).await;
-        operations.extend(ruling.rule_on(ports, run, &decided.verdict, instead.unwrap_or_default())?);
+        operations.extend(ruling.rule_on(
+            ports,
+            run,
+            &decided.verdict,
+            instead.unwrap_or_default(),
+        )?);
     }
     let superseded =
         input.answered && operations.iter().any(|planned| answers_sender(&planned.operation));
@@ -217,7 +220,9 @@ impl<'a> Ruling<'a> {
             return Ok(Some(SUPERSEDED.to_owned()));
         }
         let body = match operation {
-            Operation::Reply { .. } if !sender::is_node_id(self.input.envelope.text("from_node")) => {
+            Operation::Reply { .. }
+                if !sender::is_node_id(self.input.envelope.text("from_node")) =>
+            {
                 return Ok(Some("nobody to reply to: the event has no sender".to_owned()));
             }
             Operation::Reply { body } => reply_words::origin(self.input, run, verdict, body),

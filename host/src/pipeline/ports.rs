@@ -11,7 +11,7 @@ use crate::clock::TimestampMs;
 use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, Field};
 use crate::grants::{Authority, need};
-use crate::ids::Digest;
+use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::CachedVerdict;
 use crate::recipes::LlmSpec;
 use crate::stage::{HostAnswer, HostError, HostRequest, Sandbox};
@@ -72,6 +72,12 @@ pub trait Facts: Send + Sync {
         session: &str,
         now: TimestampMs,
     ) -> Result<Vec<Field>, FactError>;
+
+    /// Events that recipes triggered below the root event `root`.
+    ///
+    /// # Errors
+    /// See [`Facts::cooldown_last`].
+    fn descendants(&self, root: EnvelopeSeq) -> Result<u32, FactError>;
 }
 
 /// Who asks, about which event, in which namespaces.
@@ -93,7 +99,8 @@ pub const COMMON: &str = "";
 
 impl Scope {
     pub fn new(recipe: &str, envelope: &Envelope, authority: &Authority, now: TimestampMs) -> Self {
-        let namespace = |what: &str| if authority.shares(what) { COMMON } else { recipe }.to_owned();
+        let namespace =
+            |what: &str| if authority.shares(what) { COMMON } else { recipe }.to_owned();
         Self {
             recipe: recipe.to_owned(),
             session: envelope.text("session_id").to_owned(),

@@ -35,6 +35,8 @@ pub(super) struct RunRecord {
     pub(super) cache: Option<CacheEntry>,
     pub(super) assumptions: Vec<Assumption>,
     pub(super) cooldown_key: Option<String>,
+    /// Events that the plan triggers so far.
+    pub(super) triggered: u32,
     usage: Vec<(String, crate::stage::Usage)>,
     logs: Vec<LogLine>,
     /// Stages whose guest failed, with the fault's code.
@@ -64,6 +66,7 @@ impl RunRecord {
             inputs: HostInputs {
                 tier: Some(input.tier),
                 answered: input.answered,
+                lineage: input.envelope.lineage.clone(),
                 engine: ports.engine.to_string(),
                 ..HostInputs::default()
             },
@@ -72,6 +75,7 @@ impl RunRecord {
             cache: None,
             assumptions: Vec::new(),
             cooldown_key: None,
+            triggered: 0,
             usage: Vec::new(),
             logs: Vec::new(),
             faults: Vec::new(),
@@ -232,6 +236,7 @@ impl RunRecord {
             cooldown: self.cooldown_key.filter(|_| executed).map(|key| (key, input.now)),
             cache: self.cache,
             assumptions: self.assumptions,
+            children: Vec::new(),
             closes_envelope: false,
         }
     }
@@ -251,7 +256,9 @@ fn action_name(decided: &Decided, planned: &Planned, acts: bool, skipped: bool) 
         _ if !acts => "manual_skip".to_owned(),
         _ if !planned.completed => format!("{}_error", decided.action),
         _ if planned.superseded => "superseded".to_owned(),
-        _ if planned.rate_limited || decided.eval_type == EvalType::RateLimit => "rate_limited".to_owned(),
+        _ if planned.rate_limited || decided.eval_type == EvalType::RateLimit => {
+            "rate_limited".to_owned()
+        }
         "wake" => "summon".to_owned(),
         other => other.to_owned(),
     }

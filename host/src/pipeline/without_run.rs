@@ -156,6 +156,7 @@ fn commit(
         cooldown: None,
         cache: None,
         assumptions: Vec::new(),
+        children: Vec::new(),
         closes_envelope: false,
     }
 }

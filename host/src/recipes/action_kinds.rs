@@ -8,6 +8,7 @@ use toml::de::DeValue;
 use super::placeholders::{self, Stage};
 use super::reading::{Reading, Weight};
 use crate::envelope::sender;
+use crate::operation;
 use crate::strict_toml::table::{Hint, each_text};
 use crate::strict_toml::{Placed, Table};
 
@@ -253,12 +254,17 @@ fn keywords(reading: &Reading<'_>, table: &Table<'_>, key: &str, whose: &str) {
     }
 }
 
-/// A table of values whose texts are templates.
+/// A table of values whose texts are templates; with `only_texts`, the fields
+/// of an event.
 fn each_value(reading: &Reading<'_>, table: &Table<'_>, key: &str, whose: &str, only_texts: bool) {
     let Some(values) = table.table(key) else { return };
     for name in values.keys() {
         if only_texts && values.text(name.value).is_none() {
             continue;
+        }
+        if only_texts && operation::is_host_set(name.value) {
+            let what = format!("{whose} holds {:?}, which only the host sets", name.value);
+            reading.sink.error(name.at, what);
         }
         if let Some(value) = values.value(name.value) {
             each_text(value, &mut |text| template(reading, text, whose));

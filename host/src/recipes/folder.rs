@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use cap_std::fs::{Dir, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 
+use crate::clock::TimestampMs;
 use crate::ids::is_valid_name;
 use crate::strict_toml::{MAX_FILE_BYTES, Problem};
 
@@ -24,6 +25,8 @@ pub struct Folder {
     pub toml: BTreeMap<String, Result<Vec<u8>, Problem>>,
     /// `NAME.wasm` by its whole file name, as recipes name it.
     pub wasm: BTreeMap<String, Result<Vec<u8>, Problem>>,
+    /// When each `NAME.toml` that could be read was written, by NAME.
+    pub written: BTreeMap<String, TimestampMs>,
 }
 
 /// Who may own a file that is taken at its word.
@@ -107,6 +110,12 @@ fn read_checked(dir: &Dir, label: &str, owners: Option<&Owners>) -> io::Result<F
     for name in names {
         match ending(&name) {
             Some((stem, "toml")) => {
+                let millis = dir.symlink_metadata(&name).map_or(0, |found| {
+                    let seconds = u64::try_from(found.mtime()).unwrap_or(0);
+                    let nanos = u64::try_from(found.mtime_nsec()).unwrap_or(0);
+                    seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000)
+                });
+                folder.written.insert(stem.to_owned(), TimestampMs(millis));
                 folder
                     .toml
                     .insert(stem.to_owned(), read_file(dir, label, &name, MAX_FILE_BYTES, owners));
@@ -150,12 +159,7 @@ fn read_file(
 }
 
 /// Reads a plain file of at most `limit` bytes.
-fn bounded(
-    dir: &Dir,
-    name: &str,
-    limit: usize,
-    owners: Option<&Owners>,
-) -> io::Result<Vec<u8>> {
+fn bounded(dir: &Dir, name: &str, limit: usize, owners: Option<&Owners>) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     // The file may have been swapped for a pipe since it was looked at; opening
     // one would wait for ever.

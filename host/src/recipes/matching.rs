@@ -1,4 +1,4 @@
-//! Which events a trigger matches. Pure. A field that is absent matches
+//! Which events a trigger matches, whoever made them. Pure. A field that is absent matches
 //! nothing, not even a pattern that matches the empty text.
 
 use super::{FieldPattern, TriggerSpec};
@@ -108,6 +108,8 @@ mod tests {
             parent: None,
             depth: 0,
             received_at: TimestampMs(0),
+            root: None,
+            lineage: Vec::new(),
             fields: fields.iter().map(|(name, value)| Field::new(*name, *value)).collect(),
         }
     }
@@ -140,6 +142,16 @@ mod tests {
         assert!(matches(&spec, &event("on_event", &[("reason", "")])));
         let any = TriggerSpec { event_pattern: Some("*".to_owned()), ..trigger("on_event") };
         assert!(!matches(&any, &event("on_event", &[])));
+    }
+
+    #[test]
+    fn what_recipes_trigger_is_matched_by_its_name_and_is_no_event_of_a_source() {
+        let spec =
+            TriggerSpec { event_pattern: Some("follow-*".to_owned()), ..trigger("on_action") };
+        assert!(matches(&spec, &event("on_action", &[("event_name", "follow-up")])));
+        assert!(!matches(&spec, &event("on_action", &[("event_name", "report")])));
+        assert!(!matches(&spec, &event("on_event", &[("event_name", "follow-up")])));
+        assert!(matches(&trigger("on_action"), &event("on_action", &[("event_name", "report")])));
     }
 
     #[test]

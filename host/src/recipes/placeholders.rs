@@ -139,6 +139,8 @@ mod tests {
             parent: None,
             depth: 0,
             received_at: TimestampMs(0),
+            root: None,
+            lineage: Vec::new(),
             fields,
         }
     }

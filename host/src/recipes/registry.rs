@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{ComponentSource, Mode, Recipe, matching};
+use crate::clock::TimestampMs;
 use crate::envelope::Envelope;
 use crate::grants::binding::{self, Cover, Offered};
 use crate::grants::{Grant, Need};
@@ -164,7 +165,8 @@ pub enum GrantFile {
     /// Suspends the recipe: what the operator meant is not known, and an older
     /// and wider grant must not go on.
     Broken(Vec<Problem>),
-    Granted(Arc<Grant>),
+    /// With the time when the file was written.
+    Granted(Arc<Grant>, TimestampMs),
 }
 
 /// What holds for all recipes.
@@ -172,8 +174,9 @@ pub enum GrantFile {
 pub struct Terms {
     /// The highest mode that any recipe has.
     pub ceiling: Mode,
-    /// Revisions that failed too often, by recipe and digest, with the reason.
-    pub tripped: BTreeMap<(String, Digest), String>,
+    /// Revisions that failed too often, by recipe and digest: why, and when. What
+    /// was granted anew since then is tried again.
+    pub tripped: BTreeMap<(String, Digest), (String, TimestampMs)>,
 }
 
 impl Default for Terms {
@@ -302,7 +305,7 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry 
         Err(problems) => (None, problems),
     };
     let grant = match grant {
-        GrantFile::Granted(grant) => Ok(grant),
+        GrantFile::Granted(grant, written) => Ok((grant, written)),
         GrantFile::Absent => Err(format!("needs grant: thrall grant allow {name}")),
         GrantFile::Broken(problems) => {
             let first =
@@ -311,10 +314,9 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry 
         }
     };
     let nothing = Arc::new(Grant::nothing(&name));
-    let held = grant.as_ref().unwrap_or(&nothing);
-    let present = present.map(|candidate| {
-        Arc::new(Revision::new(candidate, Arc::clone(held), terms.ceiling))
-    });
+    let held = grant.as_ref().map_or(&nothing, |(grant, _)| grant);
+    let present = present
+        .map(|candidate| Arc::new(Revision::new(candidate, Arc::clone(held), terms.ceiling)));
     let earlier = earlier(previous, restored, terms);
     if present.is_none() && earlier.is_empty() {
         return Entry {
@@ -327,7 +329,7 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry 
         };
     }
     let choice = match &grant {
-        Ok(grant) => choose(present.as_ref(), &earlier, grant, terms),
+        Ok((grant, written)) => choose(present.as_ref(), &earlier, grant, *written, terms),
         Err(reason) => Choice {
             revision: present.clone().or_else(|| earlier.first().cloned()),
             state: State::Suspended(reason.clone()),
@@ -374,6 +376,7 @@ fn choose(
     present: Option<&Arc<Revision>>,
     earlier: &[Arc<Revision>],
     grant: &Arc<Grant>,
+    written: TimestampMs,
     terms: &Terms,
 ) -> Choice {
     let granted = present
@@ -382,7 +385,8 @@ fn choose(
         .find(|revision| grant.binding == Some(revision.binding))
         .map(|revision| revision.offered());
     let trip_of = |revision: &Revision| {
-        terms.tripped.get(&(revision.recipe.name.clone(), revision.digest))
+        let trip = terms.tripped.get(&(revision.recipe.name.clone(), revision.digest));
+        trip.filter(|(_, at)| *at >= written).map(|(reason, _)| reason)
     };
     let why_not = |revision: &Revision| match trip_of(revision) {
         Some(reason) => Some(("tripped", reason.clone())),
@@ -401,9 +405,8 @@ fn choose(
     }
     let refusal = refusal.flatten();
     let has_tripped = matches!(refusal, Some(("tripped", _)));
-    let others = earlier
-        .iter()
-        .filter(|one| present.is_none_or(|present| present.digest != one.digest));
+    let others =
+        earlier.iter().filter(|one| present.is_none_or(|present| present.digest != one.digest));
     let running = others.into_iter().find_map(|one| match why_not(one) {
         None => Some(one.under(grant, terms.ceiling)),
         // Instead of one that tripped: the last good one, under what both its

@@ -441,6 +441,29 @@ fn what_belongs_to_other_versions_is_said() {
 }
 
 #[test]
+fn what_recipes_trigger_is_matched_by_name_and_carries_no_field_of_the_hosts() {
+    let recipe = good("[trigger]\ntype = \"on_action\"\nevent_pattern = \"follow-*\"\n");
+    assert_eq!(recipe.trigger.kind, "on_action");
+    assert_eq!(recipe.trigger.event_pattern.as_deref(), Some("follow-*"));
+    let problem = only_problem("[trigger]\ntype = \"on_tick\"\nevent_pattern = \"follow-*\"\n");
+    assert!(
+        problem.contains("event_pattern belongs to type = \"on_event\" or \"on_action\""),
+        "{problem}"
+    );
+
+    let step = |field: &str| {
+        mail(&format!(
+            "[actions.trigger]\ntrigger = \"follow-up\"\nfields = {{ {field:?} = \"x\" }}\n"
+        ))
+    };
+    good(&step("kind"));
+    for forged in ["from_node", "host.tier", "event_name"] {
+        let problem = only_problem(&step(forged));
+        assert!(problem.contains(&format!("{forged:?}, which only the host sets")), "{problem}");
+    }
+}
+
+#[test]
 fn numbers_have_bounds_and_zero_switches_off() {
     assert!(
         only_problem(&mail("[filter]\ncache_ttl = -1\n"))

@@ -38,17 +38,17 @@ fn only_with(
     table: &Table<'_>,
     key: &str,
     kind: Option<&str>,
-    wanted: &str,
+    wanted: &[&str],
 ) {
-    if table.has(key) && kind.is_some_and(|kind| kind != wanted) {
-        reading
-            .sink
-            .error(table.at_key(key), format!("[trigger] {key} belongs to type = \"{wanted}\""));
+    if table.has(key) && kind.is_some_and(|kind| !wanted.contains(&kind)) {
+        let types: Vec<String> = wanted.iter().map(|kind| format!("\"{kind}\"")).collect();
+        let what = format!("[trigger] {key} belongs to type = {}", types.join(" or "));
+        reading.sink.error(table.at_key(key), what);
     }
 }
 
 fn msg_types(reading: &Reading<'_>, table: &Table<'_>, kind: Option<&str>) -> Vec<String> {
-    only_with(reading, table, "msg_types", kind, "on_mail");
+    only_with(reading, table, "msg_types", kind, &["on_mail"]);
     let types = table.texts("msg_types").unwrap_or_default();
     if types.len() > MAX_MSG_TYPES {
         let what = format!("[trigger] msg_types has {} entries", types.len());
@@ -68,7 +68,7 @@ fn msg_types(reading: &Reading<'_>, table: &Table<'_>, kind: Option<&str>) -> Ve
 }
 
 fn event_pattern(reading: &Reading<'_>, table: &Table<'_>, kind: Option<&str>) -> Option<String> {
-    only_with(reading, table, "event_pattern", kind, "on_event");
+    only_with(reading, table, "event_pattern", kind, &["on_event", "on_action"]);
     let glob = table.text("event_pattern")?;
     if glob.value.len() > MAX_GLOB_BYTES {
         let what = format!("[trigger] event_pattern has {} bytes", glob.value.len());

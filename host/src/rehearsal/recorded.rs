@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::clock::TimestampMs;
 use crate::envelope::Field;
-use crate::ids::Digest;
+use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{CachedVerdict, HostInputs};
 use crate::pipeline::ports::{
     Answers, Classifier, FactError, Facts, Meter, ModelQuestion, PreparedQuestion, Scope,
@@ -76,6 +76,10 @@ impl Facts for RecordedFacts {
 
     fn context(&self, _: &str, _: &str, _: TimestampMs) -> Result<Vec<Field>, FactError> {
         Ok(self.inputs.context.clone())
+    }
+
+    fn descendants(&self, _: EnvelopeSeq) -> Result<u32, FactError> {
+        Ok(self.inputs.descendants.unwrap_or(0))
     }
 }
 

@@ -11,6 +11,7 @@ use super::session::Session;
 use crate::clock::TimestampMs;
 use crate::envelope::{Envelope, Field};
 use crate::ids::{Digest, EnvelopeSeq, JournalId};
+use crate::journal::Child;
 
 /// How long the id of an event is remembered.
 pub const DEDUPE_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -65,10 +66,12 @@ impl Store {
 }
 
 /// An event with everything computed that the writer need not compute.
-struct EnvelopeRow {
+pub(super) struct EnvelopeRow {
     envelope: Envelope,
     dedupe: Option<DedupeKey>,
     matched: String,
+    /// JSON; absent for what a source brought.
+    lineage: Option<String>,
     is_pending: bool,
     payload: String,
     payload_digest: Digest,
@@ -93,14 +96,22 @@ impl EnvelopeRow {
             ])),
             content: half(&Digest::of_parts(&[envelope.trigger.as_bytes(), &payload_digest.0])),
         });
+        let lineage = envelope.root.is_some().then(|| to_json(&envelope.lineage));
         Self {
             dedupe,
+            lineage,
             is_pending: !matched.is_empty(),
-            matched: matched_json(&matched),
+            matched: to_json(&matched),
             payload,
             payload_digest,
             envelope,
         }
+    }
+
+    /// The host makes each once and gives it an id of its own.
+    pub(super) fn of_child(child: Child) -> Self {
+        let Child { envelope, matched } = child;
+        Self::prepare(Incoming { envelope, dedupe_id: None, matched })
     }
 }
 
@@ -116,8 +127,9 @@ pub(super) fn payload_json(fields: &[Field]) -> String {
     serde_json::to_string(&AsObject(fields)).unwrap_or_default()
 }
 
-fn matched_json(matched: &[(String, Digest)]) -> String {
-    serde_json::to_string(matched).unwrap_or_default()
+/// Of lists of strings, which cannot fail.
+fn to_json<T: serde::Serialize>(list: &[T]) -> String {
+    serde_json::to_string(list).unwrap_or_default()
 }
 
 fn half(digest: &Digest) -> [u8; 16] {
@@ -144,7 +156,7 @@ fn accept_one(session: &Session, row: &EnvelopeRow) -> Result<Accepted, StoreErr
             }
         }
     }
-    let seq = insert(session, row, conflict)?;
+    let seq = insert(session, row, conflict, None)?;
     if let Some(key) = &row.dedupe {
         session
             .connection
@@ -203,15 +215,23 @@ fn first_decision(session: &Session, seq: EnvelopeSeq) -> Result<Option<JournalI
         .doing("look up an event's first decision")
 }
 
-fn insert(session: &Session, row: &EnvelopeRow, conflict: bool) -> Result<EnvelopeSeq, StoreError> {
+/// Writes an event with its fields. `triggered_by` is the journal row that
+/// belongs to it, if a recipe made it.
+pub(super) fn insert(
+    session: &Session,
+    row: &EnvelopeRow,
+    conflict: bool,
+    triggered_by: Option<JournalId>,
+) -> Result<EnvelopeSeq, StoreError> {
     let envelope = &row.envelope;
     let id_given = row.dedupe.as_ref().is_some_and(|key| key.id == envelope.id);
     let seq = session
         .connection
         .prepare_cached(
             "INSERT INTO envelopes (id, trigger, source, parent, depth, received_at,
-                 payload_digest, matched, state, id_conflict, id_given)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 payload_digest, matched, state, id_conflict, id_given,
+                 root, root_source, lineage, triggered_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )
         .and_then(|mut statement| {
             statement.insert(params![
@@ -226,6 +246,10 @@ fn insert(session: &Session, row: &EnvelopeRow, conflict: bool) -> Result<Envelo
                 if row.is_pending { "pending" } else { "done" },
                 conflict,
                 id_given,
+                envelope.root.as_ref().map(|root| root.seq),
+                envelope.root.as_ref().map(|root| root.source.as_str()),
+                row.lineage,
+                triggered_by,
             ])
         })
         .doing("store an event")?;

@@ -6,12 +6,15 @@ use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::Store;
+use super::accept::EnvelopeRow;
+use super::children;
 use super::effects::{self, Effect};
 use super::error::{Doing, StoreError};
 use super::journal_columns::{self, DECISION, optional_text, text};
 use super::session::Session;
 use crate::ids::{Digest, EnvelopeSeq, JournalId};
 use crate::journal::{Assumption, CacheEntry, Commit, CommitOutcome, DecisionRow};
+use crate::operation::PlannedOperation;
 use crate::stage::HostCallRecord;
 
 impl Store {
@@ -20,14 +23,14 @@ impl Store {
     /// Operations have an effect only if the mode acts, the trace says that
     /// the action was executed, and the operation was not denied; all of them
     /// stand in the journal. A compile that flushes its buffer is journaled as
-    /// `compile+summon`.
+    /// `compile+summon`. Events that it triggers are written with it.
     ///
     /// # Errors
-    /// The database cannot be written, or the envelope was never accepted;
-    /// nothing was written and nothing will be performed.
+    /// The database cannot be written, the envelope was never accepted, or the
+    /// triggered events are not those of the plan; nothing was written and nothing will be performed.
     pub async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
         let prepared = Prepared::new(commit)?;
-        self.writer.run(1, move |session| write(session, &prepared)).await
+        self.writer.run(prepared.weight(), move |session| write(session, &prepared)).await
     }
 
     /// As [`Self::commit`], outside of any async runtime.
@@ -36,7 +39,7 @@ impl Store {
     /// As [`Self::commit`].
     pub fn commit_blocking(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
         let prepared = Prepared::new(commit)?;
-        self.writer.run_blocking(1, move |session| write(session, &prepared))
+        self.writer.run_blocking(prepared.weight(), move |session| write(session, &prepared))
     }
 }
 
@@ -46,6 +49,7 @@ struct Prepared {
     trace_digest: Digest,
     host_calls: Vec<HostCallRow>,
     effects: Vec<Effect>,
+    children: Vec<EnvelopeRow>,
     cooldown: Option<(String, i64)>,
     cache: Option<CacheEntry>,
     assumptions: Vec<Assumption>,
@@ -64,14 +68,21 @@ pub(super) struct HostCallRow {
 
 impl Prepared {
     fn new(commit: Commit) -> Result<Self, StoreError> {
-        let Commit { row, mut trace, delivery, cooldown, cache, assumptions, closes_envelope } =
-            commit;
+        let Commit {
+            row,
+            mut trace,
+            delivery,
+            cooldown,
+            cache,
+            assumptions,
+            children,
+            closes_envelope,
+        } = commit;
         let is_performed = row.mode.acts() && trace.action.executed;
-        let effects = if is_performed {
-            effects::of_plan(&row, &trace.action.operations, &delivery)?
-        } else {
-            Vec::new()
-        };
+        let performed: &[PlannedOperation] =
+            if is_performed { &trace.action.operations } else { &[] };
+        let effects = effects::of_plan(&row, performed, &delivery)?;
+        let children = children::of_plan(performed, children)?;
         let host_calls = std::mem::take(&mut trace.host_calls)
             .into_iter()
             .map(HostCallRow::new)
@@ -85,11 +96,17 @@ impl Prepared {
             trace_digest,
             host_calls,
             effects,
+            children,
             cooldown,
             cache,
             assumptions,
             closes_envelope,
         })
+    }
+
+    /// In events, for the writer's batches.
+    fn weight(&self) -> usize {
+        1 + self.children.len()
     }
 }
 
@@ -144,6 +161,7 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
     let action_name = action_name(row, has_flushed);
     let id = append_decision(session, run, &action_name, &envelope)?;
     insert_story(session, id, run)?;
+    let children = children::insert_all(session, id, &run.children)?;
     if let Some((key, at)) = &run.cooldown {
         session
             .connection
@@ -163,7 +181,7 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
             .and_then(|mut statement| statement.execute([row.envelope_seq]))
             .doing("mark an event as done")?;
     }
-    Ok(CommitOutcome::Committed { id, action_name })
+    Ok(CommitOutcome::Committed { id, action_name, children })
 }
 
 struct EnvelopeState {
@@ -222,13 +240,15 @@ fn holds(session: &Session, assumption: &Assumption) -> Result<bool, StoreError>
             Ok(count < *below)
         }
         Assumption::OperationsBelow { recipe, kind, since, below } => {
-            let count = super::decision_inputs::operation_count(
-                connection, recipe, kind, *since, *below,
-            )?;
+            let count =
+                super::decision_inputs::operation_count(connection, recipe, kind, *since, *below)?;
             Ok(count < *below)
         }
         Assumption::CooldownUnchanged { recipe, key, last } => {
             Ok(super::decision_inputs::cooldown_last(connection, recipe, key)? == *last)
+        }
+        Assumption::DescendantsBelow { root, below } => {
+            Ok(children::descendants(connection, *root)? < *below)
         }
     }
 }

@@ -168,7 +168,8 @@ const FLAG: &str = "SELECT value FROM flags
 
 /// For the test that looks at query plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 7] = [COOLDOWN, RATE, OPERATIONS, CACHED, CONTEXT, CONTEXT_VALUE, FLAG];
+pub(super) const STATEMENTS: [&str; 7] =
+    [COOLDOWN, RATE, OPERATIONS, CACHED, CONTEXT, CONTEXT_VALUE, FLAG];
 
 pub(super) fn cooldown_last(
     connection: &Connection,

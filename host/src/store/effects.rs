@@ -71,10 +71,12 @@ fn effect_of(
     delivery: &Delivery,
 ) -> Result<Option<Effect>, StoreError> {
     let effect = match operation {
-        // Their whole effect is their place in the journal and the log.
-        Operation::Log { .. } | Operation::Drop { .. } | Operation::Answer { .. } => {
-            return Ok(None);
-        }
+        // The whole effect of the first three is their place in the journal and
+        // the log; what a trigger makes is in `children.rs`.
+        Operation::Log { .. }
+        | Operation::Drop { .. }
+        | Operation::Answer { .. }
+        | Operation::Trigger { .. } => return Ok(None),
         Operation::Compile { buffer, note, summon_threshold, summon_keywords } => {
             let words = summon_keywords.iter().map(String::as_str);
             let body = &delivery.body_text;
@@ -108,7 +110,6 @@ fn effect_of(
         | Operation::Mail { .. }
         | Operation::Skill { .. }
         | Operation::TripBreaker { .. }
-        | Operation::Trigger { .. }
         | Operation::Extension { .. } => {
             Effect::Enqueue(queued(row, ordinal, operation, delivery)?)
         }

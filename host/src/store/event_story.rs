@@ -4,12 +4,13 @@
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::Serialize;
 
+use super::children::{self, TriggeredEvent};
 use super::error::{Doing, StoreError};
 use super::journal_list::{self, JournalRecord, RECORD};
 use super::outbox_rows::{self, OutboxRow};
 use super::reader::Reader;
 use crate::clock::TimestampMs;
-use crate::envelope::{Envelope, Field};
+use crate::envelope::{Envelope, Field, RootEvent};
 use crate::ids::{Digest, EnvelopeSeq, JournalId};
 use crate::journal::Trace;
 
@@ -55,6 +56,8 @@ pub struct EventStory {
     pub outbox: Vec<OutboxRow>,
     /// What became of them, in order.
     pub performed: Vec<JournalRecord>,
+    /// Events that its recipes triggered.
+    pub triggered: Vec<TriggeredEvent>,
 }
 
 impl Reader {
@@ -168,7 +171,9 @@ fn story(connection: &Connection, stored: StoredEnvelope) -> Result<EventStory, 
         "outbox_id IN (SELECT id FROM outbox WHERE envelope_seq = ?1) AND outbox_id IS NOT NULL",
     )?;
     let outbox = outbox_rows::of_envelope(connection, stored.seq)?;
-    Ok(EventStory { stored, runs, outbox, performed })
+    let root = stored.envelope.root.as_ref().map_or(stored.seq, |root| root.seq);
+    let triggered = children::triggered_on(connection, root, stored.seq)?;
+    Ok(EventStory { stored, runs, outbox, performed, triggered })
 }
 
 /// An event with its fields, or without them where they have expired.
@@ -179,7 +184,7 @@ pub(super) fn stored_envelope(
     let found = connection
         .prepare_cached(
             "SELECT e.id, e.trigger, e.source, e.parent, e.depth, e.received_at, e.state,
-                 e.id_conflict, e.matched, p.body
+                 e.id_conflict, e.matched, p.body, e.root, e.root_source, e.lineage
              FROM envelopes e LEFT JOIN payloads p ON p.seq = e.seq
              WHERE e.seq = ?1",
         )
@@ -193,26 +198,45 @@ pub(super) fn stored_envelope(
                         parent: row.get(3)?,
                         depth: row.get(4)?,
                         received_at: TimestampMs::from_i64(row.get(5)?),
+                        root: root(row.get(10)?, row.get(11)?),
+                        lineage: Vec::new(),
                         fields: Vec::new(),
                     };
                     let state: String = row.get(6)?;
-                    let texts: (String, Option<String>) = (row.get(8)?, row.get(9)?);
+                    let texts =
+                        Texts { matched: row.get(8)?, body: row.get(9)?, lineage: row.get(12)? };
                     Ok((envelope, state == "pending", row.get::<_, bool>(7)?, texts))
                 })
                 .optional()
         })
         .doing("read an event")?;
-    let Some((mut envelope, is_pending, id_conflict, (matched, body))) = found else {
+    let Some((mut envelope, is_pending, id_conflict, texts)) = found else {
         return Ok(None);
     };
-    let matched = serde_json::from_str(&matched)
+    let matched = serde_json::from_str(&texts.matched)
         .map_err(|_| StoreError::malformed(format!("the recipes of event {seq}")))?;
-    let has_expired = body.is_none();
-    if let Some(body) = body {
+    // One that cannot be read must not become an event that nothing bounds.
+    if let Some(lineage) = texts.lineage {
+        envelope.lineage = serde_json::from_str(&lineage)
+            .map_err(|_| StoreError::malformed(format!("the lineage of event {seq}")))?;
+    }
+    let has_expired = texts.body.is_none();
+    if let Some(body) = texts.body {
         envelope.fields = fields(&body)
             .ok_or_else(|| StoreError::malformed(format!("the fields of event {seq}")))?;
     }
     Ok(Some(StoredEnvelope { seq, envelope, is_pending, id_conflict, matched, has_expired }))
+}
+
+/// Columns that hold JSON.
+struct Texts {
+    matched: String,
+    body: Option<String>,
+    lineage: Option<String>,
+}
+
+fn root(seq: Option<EnvelopeSeq>, source: Option<String>) -> Option<RootEvent> {
+    seq.map(|seq| RootEvent { seq, source: source.unwrap_or_default() })
 }
 
 /// The stored object's members, sorted by name as an envelope's fields are.

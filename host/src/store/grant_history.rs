@@ -106,9 +106,7 @@ fn remember(session: &Session, grant: &PastGrant) -> Result<(), StoreError> {
     let last: Option<[u8; 32]> = session
         .connection
         .prepare_cached("SELECT digest FROM grants WHERE recipe = ?1 ORDER BY id DESC LIMIT 1")
-        .and_then(|mut statement| {
-            statement.query_row([&grant.recipe], |row| row.get(0)).optional()
-        })
+        .and_then(|mut statement| statement.query_row([&grant.recipe], |row| row.get(0)).optional())
         .doing("read the history of a grant")?;
     let is_first_and_absent = last.is_none() && grant.content.is_empty();
     if last == Some(grant.digest.0) || is_first_and_absent {
@@ -136,12 +134,7 @@ fn remember_trip(session: &Session, trip: &TrippedRevision) -> Result<(), StoreE
             "INSERT OR REPLACE INTO trips (recipe, revision, reason, at) VALUES (?1, ?2, ?3, ?4)",
         )
         .and_then(|mut statement| {
-            statement.execute(params![
-                trip.recipe,
-                trip.revision.0,
-                trip.reason,
-                trip.at.as_i64()
-            ])
+            statement.execute(params![trip.recipe, trip.revision.0, trip.reason, trip.at.as_i64()])
         })
         .doing("keep a trip")
         .map(drop)

@@ -11,3 +11,4 @@ mod query_plans;
 mod reading;
 mod tampering;
 mod throughput;
+mod triggering;

@@ -187,7 +187,7 @@ fn state_breakers_and_triggers_can_be_set() {
         {"type": "set_context", "key": "seen", "value": "{{verdict.kind}}", "expires_in_s": 60},
         {"type": "set-flag", "key": "oom:{{envelope.from_node}}"},
         {"type": "trip_breaker", "target": "node:{{envelope.from_node}}", "expires_in_s": 3600},
-        {"type": "trigger", "trigger": "on_event", "fields": {"event_name": "seen"}}]}"#;
+        {"type": "trigger", "trigger": "follow-up", "fields": {"kind": "{{verdict.kind}}"}}]}"#;
     let reason = "question: asks for help".to_string();
     assert_eq!(
         plan_for(&mail(), stage).unwrap(),
@@ -205,8 +205,8 @@ fn state_breakers_and_triggers_can_be_set() {
                 expires_in_s: Some(3600),
             }),
             Operation::Trigger(TriggerOp {
-                trigger: "on_event".into(),
-                fields: vec![Field::new("event_name", "seen")],
+                trigger: "follow-up".into(),
+                fields: vec![Field::new("kind", "question")],
             }),
         ]
     );

@@ -351,6 +351,8 @@ fn stamped(draft: Draft) -> Envelope {
         parent: None,
         depth: 0,
         received_at: TimestampMs(1_700_000_000_000),
+        root: None,
+        lineage: Vec::new(),
         fields: draft.fields,
     }
 }
@@ -373,8 +375,7 @@ fn door() -> Arc<dyn HostCalls> {
     let authority = Authority::new(Arc::new(grant), Vec::new());
     let now = TimestampMs(1_700_000_000_000);
     let scope = Scope::new("bench", &stamped(draft(1)), &authority, now);
-    let gate =
-        Gate::new(scope, authority, Arc::new(Answers), Arc::new(NoMeter), Arc::default());
+    let gate = Gate::new(scope, authority, Arc::new(Answers), Arc::new(NoMeter), Arc::default());
     Arc::new(gate).for_stage("bench")
 }
 
@@ -390,11 +391,7 @@ impl HostCalls for Answers {
 
 #[async_trait]
 impl crate::pipeline::ports::Answers for Answers {
-    async fn answer(
-        &self,
-        _: &Scope,
-        _: &HostRequest,
-    ) -> Result<HostAnswer, HostError> {
+    async fn answer(&self, _: &Scope, _: &HostRequest) -> Result<HostAnswer, HostError> {
         Ok(HostAnswer::Count(0))
     }
 

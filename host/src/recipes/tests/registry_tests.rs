@@ -8,8 +8,8 @@ use crate::envelope::{Envelope, Field};
 use crate::grants::{self, Grant};
 use crate::ids::Digest;
 use crate::recipes::registry::{Candidate, GrantFile, LoadedFile, Registry, State, Terms};
-use crate::strict_toml::Problem;
 use crate::stage::ComponentId;
+use crate::strict_toml::Problem;
 
 fn candidate(name: &str, text: &str) -> Result<Candidate, Vec<Problem>> {
     parse(name, text, &known()).map(|recipe| {
@@ -53,7 +53,7 @@ fn apply(previous: &Registry, files: Vec<LoadedFile>) -> Registry {
 
 fn granted(name: &str, text: &str) -> GrantFile {
     match grants::parse(name, text) {
-        Ok(grant) => GrantFile::Granted(Arc::new(grant)),
+        Ok(grant) => GrantFile::Granted(Arc::new(grant), TimestampMs(1000)),
         Err(problems) => GrantFile::Broken(problems),
     }
 }
@@ -72,6 +72,8 @@ fn tick() -> Envelope {
         parent: None,
         depth: 0,
         received_at: TimestampMs(0),
+        root: None,
+        lineage: Vec::new(),
         fields: vec![Field::new("tick", "1")],
     }
 }
@@ -103,7 +105,8 @@ fn file_of_granted(name: &str, text: &str, granted_text: &str, grant: &str) -> L
     }
 }
 
-const LOGS: &str = "mode = \"automated\"\n[trigger]\ntype = \"on_tick\"\n[evaluate]\ndefault_action = \"log\"\n";
+const LOGS: &str =
+    "mode = \"automated\"\n[trigger]\ntype = \"on_tick\"\n[evaluate]\ndefault_action = \"log\"\n";
 
 fn drops() -> String {
     recipe("", "drop")
@@ -141,7 +144,8 @@ fn a_broken_file_without_a_past_is_rejected_and_one_that_is_gone_takes_its_recip
 
 #[test]
 fn the_lower_mode_holds_and_grants_hold_at_once() {
-    let load = |previous: &Registry, grant: &str| apply(previous, vec![file_under("x", LOGS, grant)]);
+    let load =
+        |previous: &Registry, grant: &str| apply(previous, vec![file_under("x", LOGS, grant)]);
     let live = load(&Registry::default(), "mode = \"supervised\"");
     assert_eq!(live.entry("x").unwrap().state, State::Live(Mode::Supervised));
     let absent = apply(&live, vec![LoadedFile { grant: GrantFile::Absent, ..file("x", LOGS) }]);
@@ -181,16 +185,21 @@ fn an_edit_inside_the_grant_is_followed_and_one_that_widens_waits_beside_the_gra
     assert_eq!(waiting.live("x").unwrap().digest, followed_digest, "the running one goes on");
     let why = waiting.entry("x").unwrap().waiting.clone().unwrap();
     assert_eq!(why.state, "suspended");
-    assert!(why.reason.contains("wake = { per_hour = 1 }  # grants/x.toml, [operations]"), "{why:?}");
+    assert!(
+        why.reason.contains("wake = { per_hour = 1 }  # grants/x.toml, [operations]"),
+        "{why:?}"
+    );
     assert!(waiting.list()[0].waiting.is_some());
 
     // After a restart there is nothing in memory; what was live comes back.
-    let restored = vec![(candidate("x", LOGS).unwrap(), Arc::clone(&granted_one.live("x").unwrap().grant))];
+    let restored =
+        vec![(candidate("x", LOGS).unwrap(), Arc::clone(&granted_one.live("x").unwrap().grant))];
     let restarted = apply(&Registry::default(), vec![LoadedFile { restored, ..wider.clone() }]);
     assert_eq!(restarted.live("x").unwrap().digest, granted_digest);
     assert!(apply(&Registry::default(), vec![wider]).live("x").is_none(), "nothing to go back to");
 
-    let allowed = file_under("x", &wakes(), "mode = \"automated\"\n[operations]\nwake = { per_hour = 1 }");
+    let allowed =
+        file_under("x", &wakes(), "mode = \"automated\"\n[operations]\nwake = { per_hour = 1 }");
     assert!(apply(&waiting, vec![allowed]).entry("x").unwrap().waiting.is_none());
 }
 
@@ -214,7 +223,10 @@ fn a_tripped_revision_gives_way_to_the_last_good_one_under_both_grants() {
     let new = apply(&old, vec![new_file()]);
     let tripped_digest = new.live("x").unwrap().digest;
     let terms = Terms {
-        tripped: BTreeMap::from([(("x".to_owned(), tripped_digest), "five failures".to_owned())]),
+        tripped: BTreeMap::from([(
+            ("x".to_owned(), tripped_digest),
+            ("five failures".to_owned(), TimestampMs(2000)),
+        )]),
         ..Terms::default()
     };
     let back = Registry::apply(&new, vec![new_file()], &terms);
@@ -225,6 +237,13 @@ fn a_tripped_revision_gives_way_to_the_last_good_one_under_both_grants() {
 
     let alone = Registry::apply(&Registry::default(), vec![new_file()], &terms);
     assert!(matches!(&alone.entry("x").unwrap().state, State::Tripped(_)));
+
+    let mut regranted = new_file();
+    if let GrantFile::Granted(_, written) = &mut regranted.grant {
+        *written = TimestampMs(3000);
+    }
+    let again = Registry::apply(&back, vec![regranted], &terms);
+    assert_eq!(again.live("x").unwrap().digest, tripped_digest, "granted anew, tried again");
 }
 
 #[test]

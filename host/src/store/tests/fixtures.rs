@@ -100,6 +100,8 @@ pub(crate) fn mail(id: &str, from: &str, body: &str) -> Incoming {
             parent: None,
             depth: 0,
             received_at: NOW,
+            root: None,
+            lineage: Vec::new(),
             fields,
         },
         dedupe_id: Some(id.to_owned()),
@@ -188,6 +190,7 @@ pub(crate) fn run_on(
         cooldown: None,
         cache: None,
         assumptions: Vec::new(),
+        children: Vec::new(),
         closes_envelope: true,
     }
 }

@@ -1,3 +1,4 @@
+use super::super::migrations::KNOWN;
 use super::fixtures::*;
 use crate::store::{Reader, Store, StoreError};
 
@@ -18,9 +19,29 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let TestStore { store, dir } = test;
     drop(store);
     for error in [Store::open(&state, NOW).err().unwrap(), Reader::open(&state).err().unwrap()] {
-        assert!(matches!(error, StoreError::Newer { found: 99, known: 1, .. }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 99, known: KNOWN, .. }), "{error}");
     }
     drop(dir);
+}
+
+#[test]
+fn events_of_the_first_schema_are_kept_and_descend_from_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = rusqlite::Connection::open(dir.path().join("thrall.db")).unwrap();
+    old.execute_batch(include_str!("../../../migrations/V1__initial.sql")).unwrap();
+    old.execute_batch(
+        "INSERT INTO envelopes VALUES (7, 'm1', 'on_mail', 'mailbox', NULL, 0, 1, x'00', '[]',
+             'pending', 0, 1);
+         INSERT INTO payloads VALUES (7, '{\"body_text\":\"hello\"}');
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+    let store = Store::open(dir.path(), NOW).unwrap();
+    let event = store.reader().envelope(7).unwrap().unwrap().envelope;
+    assert_eq!((event.text("body_text"), event.lineage.len()), ("hello", 0));
+    assert_eq!(event.root, None);
+    assert_eq!(store.reader().descendants(7).unwrap(), 0);
 }
 
 #[test]

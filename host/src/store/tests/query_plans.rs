@@ -1,7 +1,7 @@
 //! The cost of an event must not grow with the journal: nothing on its path
 //! walks through a table, and nothing is sorted that an index could deliver.
 
-use super::super::{decision_inputs, journal_query, outbox_rows};
+use super::super::{children, decision_inputs, journal_query, outbox_rows};
 use super::fixtures::*;
 
 fn plan(test: &TestStore, sql: &str) -> Vec<String> {
@@ -30,7 +30,7 @@ fn assert_bounded(test: &TestStore, sql: &str) {
 #[test]
 fn what_a_decision_asks_goes_through_indexes() {
     let test = TestStore::new();
-    for sql in decision_inputs::STATEMENTS {
+    for sql in decision_inputs::STATEMENTS.into_iter().chain(children::STATEMENTS) {
         assert_bounded(&test, sql);
     }
 }
