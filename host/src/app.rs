@@ -18,6 +18,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::capabilities::breaker_folder::BreakerFolder;
+use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::capabilities::model_questions::ModelQuestions;
 use crate::clock::Clock;
@@ -51,6 +53,7 @@ pub struct App {
     pub log: Arc<EventLog>,
     pub clock: Arc<dyn Clock>,
     loader: RecipeLoader,
+    breakers: Arc<BreakerFolder>,
     /// One at a time: two that take the same rows would each finish them.
     performer: Arc<Mutex<Performer>>,
     /// What the last reading of prompts found wrong.
@@ -155,11 +158,19 @@ impl App {
         let registry = Arc::new(ArcSwap::from_pointee(Registry::default()));
         let rules = Arc::new(ArcSwap::from_pointee(rules_of(&config)));
         let log = Arc::new(EventLog::open(&home.log_file()));
+        let breakers = BreakerFolder::open(&home.breakers())
+            .with_context(|| format!("cannot open {}", home.breakers().display()))?;
+        let breakers = Arc::new(breakers);
         let ports = Ports {
             sandbox,
             facts: Arc::new(LiveFacts::new(Arc::clone(&reader))),
-            answers: Arc::new(LiveAnswers::new(reader, Arc::clone(&questions))),
+            answers: Arc::new(LiveAnswers::new(
+                reader,
+                Arc::clone(&questions),
+                Arc::clone(&breakers),
+            )),
             classifier: Arc::clone(&questions) as _,
+            gatherer: Arc::new(FileGatherer::new(home.secret_folders())),
             engine: Arc::from(ENGINE),
         };
         let for_log = Arc::clone(&log);
@@ -178,7 +189,11 @@ impl App {
         });
         let artifacts = Artifacts::open(&home.artifacts())
             .with_context(|| format!("cannot open {}", home.artifacts().display()))?;
-        let performer = Arc::new(Mutex::new(Performer::new(Arc::clone(&store), artifacts)));
+        let performer = Arc::new(Mutex::new(Performer::new(
+            Arc::clone(&store),
+            artifacts,
+            Arc::clone(&breakers),
+        )));
         let app = Self {
             home,
             config,
@@ -189,6 +204,7 @@ impl App {
             log,
             clock,
             loader,
+            breakers,
             performer,
             prompt_problems: ArcSwap::from_pointee(prompt_problems),
             started: std::time::Instant::now(),
@@ -314,6 +330,7 @@ impl App {
         let registry = self.registry.load();
         let mut problems = recipe_problems(&registry);
         problems.extend(self.prompt_problems.load().iter().cloned());
+        problems.extend(self.breakers.problems());
         let live = registry.entries().filter(|entry| matches!(entry.state, State::Live(_))).count();
         Health {
             status: if problems.is_empty() { "ok" } else { "degraded" }.to_owned(),

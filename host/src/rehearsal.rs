@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::journal::Trace;
 use crate::pipeline::ports::Ports;
-use recorded::{RecordedAnswers, RecordedClassifier, RecordedFacts};
+use recorded::{RecordedAnswers, RecordedClassifier, RecordedFacts, RecordedGatherer};
 
 /// Ports that answer as the host answered when `trace` was recorded. A guest
 /// or model question that was not asked then is denied, never answered live.
@@ -18,6 +18,7 @@ pub fn recorded_ports(live: &Ports, trace: &Trace) -> Ports {
         facts: Arc::new(RecordedFacts::new(trace.host_inputs.clone())),
         answers: Arc::new(RecordedAnswers::new(Arc::clone(&calls))),
         classifier: Arc::new(RecordedClassifier::new(Arc::clone(&live.classifier), calls)),
+        gatherer: Arc::new(RecordedGatherer::new(trace)),
         engine: Arc::clone(&live.engine),
     }
 }

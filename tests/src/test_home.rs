@@ -172,5 +172,5 @@ impl TestHome {
 pub const FULL_GRANT: &str = r#"
 mode = "automated"
 imports = ["context-read", "journal-read", "breaker-read", "model", "cockpit-read"]
-operations = ["compile", "wake", "reply", "mail", "skill", "set-context", "set-flag", "trigger"]
+operations = ["compile", "wake", "reply", "mail", "skill", "set-context", "set-flag", "trip-breaker", "trigger"]
 "#;

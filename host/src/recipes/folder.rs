@@ -3,12 +3,12 @@
 //! file of `recipes/` with I/O.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
-use rustix::fs::OFlags;
+use cap_std::fs::Dir;
 
 use crate::ids::is_valid_name;
+use crate::plain_file;
 use crate::strict_toml::{MAX_FILE_BYTES, Problem};
 
 /// The largest component that is read, in bytes.
@@ -90,35 +90,7 @@ fn read_file(
     if !kind.is_file() {
         return Err(refuse("not a plain file: links, folders and pipes are refused".to_owned()));
     }
-    bounded(dir, name, limit).map_err(|error| refuse(format!("cannot be read: {error}")))
-}
-
-/// Reads a plain file of at most `limit` bytes.
-fn bounded(dir: &Dir, name: &str, limit: usize) -> io::Result<Vec<u8>> {
-    let mut options = OpenOptions::new();
-    // The file may have been swapped for a pipe since it was looked at; opening
-    // one would wait for ever.
-    options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    let file = dir.open_with(name, &options)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("not a plain file"));
-    }
-    let mut content = Vec::new();
-    let limit_u64 = u64::try_from(limit).unwrap_or(u64::MAX);
-    file.take(limit_u64.saturating_add(1)).read_to_end(&mut content)?;
-    if content.len() > limit {
-        return Err(io::Error::other(format!(
-            "more than {}, the limit for such a file",
-            size(limit)
-        )));
-    }
-    Ok(content)
-}
-
-fn size(bytes: usize) -> String {
-    const MIB: usize = 1024 * 1024;
-    if bytes >= MIB { format!("{} MiB", bytes / MIB) } else { format!("{} KiB", bytes / 1024) }
+    plain_file::read(dir, name, limit).map_err(|error| refuse(format!("cannot be read: {error}")))
 }
 
 #[cfg(test)]
