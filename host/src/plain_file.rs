@@ -87,6 +87,12 @@ pub fn open_folder(path: &Path) -> io::Result<Dir> {
     open_dir(&parent, name)?.open_dir(".")
 }
 
+/// A folder that may be entered need not be one that may be listed.
+#[cfg(target_os = "linux")]
+const ENTER: OFlags = OFlags::PATH;
+#[cfg(not(target_os = "linux"))]
+const ENTER: OFlags = OFlags::RDONLY;
+
 /// Opens a folder inside a folder, to go on from there; a link to one is
 /// refused.
 ///
@@ -94,7 +100,7 @@ pub fn open_folder(path: &Path) -> io::Result<Dir> {
 /// It is not there, is no folder, or may not be entered.
 pub fn open_dir(dir: &Dir, name: &str) -> io::Result<Dir> {
     check_name(name)?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = ENTER | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat(dir, name, flags, Mode::empty()) {
         Ok(opened) => Ok(Dir::from_std_file(std::fs::File::from(opened))),
         Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {

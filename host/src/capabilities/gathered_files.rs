@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, MetadataExt as DirMetadataExt};
 use tokio::sync::Semaphore;
 
 use crate::pipeline::gather::last_lines;
@@ -90,8 +90,8 @@ fn open(path: &str, secret: &[PathBuf]) -> Result<File, String> {
             }
             _ => format!("cannot be read: {walked}: {error}"),
         })?;
-        let here = rustix::fs::fstat(&dir).map_err(|error| unreadable(error.into()))?;
-        if secret.contains(&(here.st_dev, here.st_ino)) {
+        let here = dir.dir_metadata().map_err(unreadable)?;
+        if secret.contains(&(DirMetadataExt::dev(&here), DirMetadataExt::ino(&here))) {
             return Err(format!("{walked} holds thrall's own secrets: no grant opens it"));
         }
     }
@@ -108,7 +108,7 @@ fn open(path: &str, secret: &[PathBuf]) -> Result<File, String> {
 type Identity = (u64, u64);
 
 fn identity_of(path: &Path) -> Option<Identity> {
-    rustix::fs::stat(path).ok().map(|found| (found.st_dev, found.st_ino))
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// The end of a file, from the beginning of a line if there is one.
