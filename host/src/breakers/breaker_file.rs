@@ -90,7 +90,13 @@ impl BreakerFile {
     /// # Errors
     /// What is wrong with the text.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|error| format!("not a breaker: {error}"))
+        let told = |error: serde_json::Error| format!("not a breaker: {error}");
+        let value: serde_json::Value = serde_json::from_slice(bytes).map_err(told)?;
+        // A list would be taken for the fields in their order.
+        if !value.is_object() {
+            return Err("not a breaker: it is no JSON object".to_owned());
+        }
+        serde_json::from_value(value).map_err(told)
     }
 
     /// The file's bytes.
