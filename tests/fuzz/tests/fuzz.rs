@@ -1,6 +1,8 @@
 //! Half a minute for each target in every run of the tests; more with
 //! `THRALL_FUZZ_SECONDS`, and with coverage through `make fuzz`.
 
+#![allow(clippy::print_stdout, reason = "how far a run got is worth a line")]
+
 use thrall_fuzz::{campaign, target};
 
 fn run(name: &str) {
