@@ -12,7 +12,7 @@ PROFILE := --release --locked
 # wasmtime and llama.cpp a second time.
 THRALL := $(or $(CARGO_TARGET_DIR),target)/release/thrall
 
-.PHONY: help setup build models demo test lint format-check bench
+.PHONY: help setup build models demo test lint format-check bench fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ test: format-check models ## formatting and every test
 
 lint: format-check ## formatting, clippy, licences and advisories
 	@scripts/lint.sh $(CARGO) $(PROFILE)
+
+fuzz: setup ## each fuzz target under libFuzzer, ten minutes long
+	@for target in manifest grant envelope component; do scripts/fuzz.sh $$target 600 $(CARGO) || exit 1; done
 
 bench: models ## the engine's and the model's figures, as JSON
 	@$(THRALL) bench engine

@@ -20,6 +20,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::capabilities::breaker_folder::BreakerFolder;
+use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::capabilities::meter::LiveMeter;
 use crate::capabilities::model_questions::ModelQuestions;
@@ -55,6 +57,7 @@ pub struct App {
     pub log: Arc<EventLog>,
     pub clock: Arc<dyn Clock>,
     loader: RecipeLoader,
+    breakers: Arc<BreakerFolder>,
     /// One at a time: two that take the same rows would each finish them.
     performer: Arc<Mutex<Performer>>,
     /// What the last reading of prompts found wrong.
@@ -162,13 +165,21 @@ impl App {
         let rules = Arc::new(ArcSwap::from_pointee(rules_of(&config)));
         let log = Arc::new(EventLog::open(&home.log_file()));
         let meter = LiveMeter::new(Arc::clone(&store), Arc::clone(&reader));
+        let breakers = BreakerFolder::open(&home.breakers())
+            .with_context(|| format!("cannot open {}", home.breakers().display()))?;
+        let breakers = Arc::new(breakers);
         let ports = Ports {
             sandbox,
             facts: Arc::new(LiveFacts::new(Arc::clone(&reader))),
-            answers: Arc::new(LiveAnswers::new(Arc::clone(&reader), Arc::clone(&questions))),
+            answers: Arc::new(LiveAnswers::new(
+                Arc::clone(&reader),
+                Arc::clone(&questions),
+                Arc::clone(&breakers),
+            )),
             classifier: Arc::clone(&questions) as _,
             meter: Arc::new(meter),
             circuits: Arc::default(),
+            gatherer: Arc::new(FileGatherer::new(home.secret_folders())),
             engine: Arc::from(ENGINE),
         };
         let (tripped, trips) = mpsc::unbounded_channel();
@@ -189,7 +200,11 @@ impl App {
         });
         let artifacts = Artifacts::open(&home.artifacts())
             .with_context(|| format!("cannot open {}", home.artifacts().display()))?;
-        let performer = Arc::new(Mutex::new(Performer::new(Arc::clone(&store), artifacts)));
+        let performer = Arc::new(Mutex::new(Performer::new(
+            Arc::clone(&store),
+            artifacts,
+            Arc::clone(&breakers),
+        )));
         let app = Self {
             home,
             config,
@@ -200,6 +215,7 @@ impl App {
             log,
             clock,
             loader,
+            breakers,
             performer,
             prompt_problems: ArcSwap::from_pointee(prompt_problems),
             trips: Mutex::new(trips),
@@ -366,6 +382,7 @@ impl App {
         let registry = self.registry.load();
         let mut problems = recipe_problems(&registry);
         problems.extend(self.prompt_problems.load().iter().cloned());
+        problems.extend(self.breakers.problems());
         let live = registry.entries().filter(|entry| matches!(entry.state, State::Live(_))).count();
         Health {
             status: if problems.is_empty() { "ok" } else { "degraded" }.to_owned(),

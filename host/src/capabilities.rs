@@ -1,6 +1,8 @@
 //! What guests can ask, answered from the live world. Whether they may ask is
 //! decided before, in `pipeline/gate.rs`.
 
+pub mod breaker_folder;
+pub mod gathered_files;
 pub mod live;
 pub mod meter;
 pub mod model_questions;

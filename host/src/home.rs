@@ -6,8 +6,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+
+use crate::plain_file;
 
 /// A home folder, by path. Nothing is opened here.
 #[derive(Clone, Debug)]
@@ -80,6 +81,16 @@ impl Home {
         self.root.join("artifacts")
     }
 
+    pub fn breakers(&self) -> PathBuf {
+        self.root.join("breakers")
+    }
+
+    /// Folders of which nothing reaches a recipe: keys and tokens, what others
+    /// may do, who may connect.
+    pub fn secret_folders(&self) -> [PathBuf; 3] {
+        [self.state(), self.grants(), self.root.join("run")]
+    }
+
     pub fn state(&self) -> PathBuf {
         self.root.join("state")
     }
@@ -109,9 +120,9 @@ impl Home {
     /// A handle from which no name leads out of the folder.
     ///
     /// # Errors
-    /// When the folder cannot be opened.
+    /// When the folder cannot be opened, or is a link.
     pub fn dir(&self, path: &Path) -> Result<Dir, HomeError> {
-        Dir::open_ambient_dir(path, ambient_authority())
+        plain_file::open_folder(path)
             .map_err(|source| HomeError::Open { path: path.to_owned(), source })
     }
 }

@@ -89,6 +89,8 @@ impl EvalType {
 pub struct Trace {
     pub trigger: String,
     pub filter: FilterTrace,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub gather: Vec<GatherTrace>,
     pub evaluate: EvaluateTrace,
     pub action: ActionTrace,
     pub host_calls: Vec<HostCallRecord>,
@@ -110,6 +112,28 @@ pub struct FilterTrace {
     pub reason: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub component: Option<FilterAnswer>,
+}
+
+/// One source that the recipe gathers. The content is in
+/// [`HostInputs::gathered`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatherTrace {
+    pub name: String,
+    /// `file /path`.
+    pub source: String,
+    /// Of the text that later stages see, and so is the digest.
+    pub bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sha256: Option<Digest>,
+    /// Only the end was taken.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub truncated: bool,
+    /// What was no UTF-8 was replaced.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub replaced: bool,
+    /// Why there is nothing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,6 +189,9 @@ pub struct HostInputs {
     pub rate_count: Option<u32>,
     pub cached: Option<CachedVerdict>,
     pub context: Vec<Field>,
+    /// What was gathered, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub gathered: Vec<Field>,
     /// An earlier recipe had woken the agent or replied for this envelope.
     #[serde(default)]
     pub answered: bool,

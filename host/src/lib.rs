@@ -1,12 +1,13 @@
 //! thrall: the doorkeeper of an agent node.
 //!
 //! In reading order, inner layers first; each may use those before it:
-//! ids, clock, envelope, verdict, operation, stage; strict_toml, recipes,
-//! grants, journal, buffers, model; pipeline, rehearsal; wasm, capabilities,
-//! store, outbox; config, home, telemetry, shipped, model_files, engine, app;
+//! ids, clock, envelope, verdict, operation, stage; strict_toml, plain_file,
+//! recipes, grants, journal, buffers, breakers, model; pipeline, rehearsal; wasm,
+//! capabilities, store, outbox; config, home, telemetry, shipped, model_files, engine, app;
 //! server, cli. The map of all of it is ARCHITECTURE.md.
 
 pub mod app;
+pub mod breakers;
 pub mod buffers;
 pub mod capabilities;
 pub mod cli;
@@ -23,6 +24,7 @@ pub mod model_files;
 pub mod operation;
 pub mod outbox;
 pub mod pipeline;
+pub mod plain_file;
 pub mod recipes;
 pub mod rehearsal;
 pub mod server;

@@ -1,6 +1,6 @@
 //! Performing what decisions left to do, once each. The rows and their states
 //! are the store's (`store/outbox_rows.rs`); here is what is done with them:
-//! briefings become files, wakes are recorded, and what needs a node is held
+//! briefings and breakers become files, wakes are recorded, and what needs a node is held
 //! until there is one.
 
 mod artifacts;

@@ -1,4 +1,4 @@
-//! The order of the stages, on one screen: filter, evaluate, plan. A run reads
+//! The order of the stages, on one screen: filter, gather, evaluate, plan. A run reads
 //! through its [`Ports`] and returns a [`Commit`]; it never writes and never
 //! performs, so a dry run is the same call with the result thrown away. The
 //! stages themselves are in `pipeline/`.
@@ -8,6 +8,7 @@ mod descent;
 mod evaluate;
 mod filter;
 pub mod gate;
+pub mod gather;
 pub mod guard;
 mod plan;
 pub mod ports;
@@ -49,6 +50,9 @@ pub struct RunInput<'a> {
 pub async fn run(ports: &Ports, input: RunInput<'_>) -> Result<Commit, FactError> {
     let mut run = record::RunRecord::new(ports, input);
     let filtered = filter::apply(ports, input, &mut run).await?;
+    if !matches!(filtered, filter::Filtered::Skip) {
+        gather::apply(ports, input, &mut run).await;
+    }
     let decided = match filtered {
         filter::Filtered::Skip => None,
         filter::Filtered::Decided(decided) => Some(*decided),

@@ -9,6 +9,7 @@ pub mod canonical;
 mod evaluate_section;
 mod filter_section;
 pub mod folder;
+mod gather_section;
 mod llm_section;
 pub mod manifest;
 pub mod matching;
@@ -82,6 +83,8 @@ pub struct Recipe {
     pub stop: bool,
     pub trigger: TriggerSpec,
     pub filter: FilterSpec,
+    /// What the host fetches between filter and evaluators.
+    pub gather: Vec<GatherSpec>,
     /// Highest priority first; the first verdict with enough confidence wins.
     pub evaluators: Vec<Evaluator>,
     pub fallback: Fallback,
@@ -197,6 +200,35 @@ pub struct RateLimit {
     /// Events of one sender in the window, the present one included.
     pub max: u32,
     pub action: String,
+}
+
+/// One thing to fetch for a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatherSpec {
+    /// Seen by later stages as `gather.NAME`.
+    pub name: String,
+    pub source: GatherSource,
+    /// The end of a longer source is taken.
+    pub max_bytes: u32,
+}
+
+impl GatherSpec {
+    pub const MAX_BYTES: u32 = 64 * 1024;
+}
+
+/// Where gathered data comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GatherSource {
+    /// An absolute path, written in the one plain way.
+    File(String),
+}
+
+impl fmt::Display for GatherSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file {path}"),
+        }
+    }
 }
 
 /// One evaluator of the chain.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::journal::Trace;
 use crate::pipeline::ports::Ports;
-use recorded::{NoMeter, RecordedAnswers, RecordedClassifier, RecordedFacts};
+use recorded::{NoMeter, RecordedAnswers, RecordedClassifier, RecordedFacts, RecordedGatherer};
 
 /// Ports that answer as the host answered when `trace` was recorded. A guest
 /// or model question that was not asked then is denied, never answered live.
@@ -20,6 +20,7 @@ pub fn recorded_ports(live: &Ports, trace: &Trace) -> Ports {
         classifier: Arc::new(RecordedClassifier::new(Arc::clone(&live.classifier), calls)),
         meter: Arc::new(NoMeter),
         circuits: Arc::default(),
+        gatherer: Arc::new(RecordedGatherer::new(trace)),
         engine: Arc::clone(&live.engine),
     }
 }

@@ -11,6 +11,7 @@
 
 mod bad_input;
 mod dryrun_changes_nothing;
+mod folders;
 mod hostile_guests;
 mod ingest_twice;
 mod kill_nine;

@@ -198,6 +198,7 @@ journal = {{ scope = "own" }}
 context = {{ scope = "session" }}
 cockpit = {{ routes = ["status"] }}
 model = {{ prompts = ["*"], models = ["*"] }}
+gather = {{ files = {files} }}
 [operations]
 compile = {{ buffers = {buffers} }}
 wake = {{ per_hour = 100000 }}
@@ -209,6 +210,7 @@ trigger = {{ kinds = {triggers} }}
 [budget]
 model_calls_per_day = 1000000
 "#,
+        files = named("path", &[]),
         buffers = named("buffer", &["default"]),
         targets = named("target", &[]),
         triggers = named("trigger", &[]),

@@ -2,14 +2,14 @@
 //! digest. Written when a revision goes live, read when its file is no longer
 //! what was granted; what is read is what its name says, or it is not there.
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use crate::ids::Digest;
+use crate::plain_file;
 use crate::wasm::MAX_COMPONENT_BYTES;
 
 /// See the module's documentation.
@@ -20,7 +20,7 @@ impl KeptComponents {
     /// When the folder cannot be made or opened.
     pub fn open(folder: &Path) -> io::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        Ok(Self(Dir::open_ambient_dir(folder, ambient_authority())?))
+        Ok(Self(plain_file::open_folder(folder)?))
     }
 
     /// Keeps a component; one that is there already stays.
@@ -32,19 +32,13 @@ impl KeptComponents {
         if self.0.exists(&name) {
             return Ok(());
         }
-        let unfinished = format!("{name}.new");
-        let mut file = self.0.create(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        self.0.rename(&unfinished, &self.0, &name)
+        plain_file::replace(&self.0, &name, bytes)
     }
 
     /// The component with this digest; `None` where it is not there or is not
     /// what its name says.
     pub fn find(&self, digest: &Digest) -> Option<Vec<u8>> {
-        let file = self.0.open(file_name(digest)).ok()?;
-        let mut bytes = Vec::new();
-        file.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes).ok()?;
+        let bytes = plain_file::read(&self.0, &file_name(digest), MAX_COMPONENT_BYTES).ok()?;
         (Digest::of(&bytes) == *digest).then_some(bytes)
     }
 }

@@ -1,12 +1,14 @@
 //! The live world's answers to guests: the journal, context and flags from the
-//! store, the model from its service. Questions arrive as narrow as they were
+//! store, the model from its service, breakers from their folder. Questions arrive as narrow as they were
 //! granted, with the namespaces that they are about; see `pipeline/gate.rs`.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::breaker_folder::BreakerFolder;
 use super::model_questions::ModelQuestions;
+use crate::breakers::Target;
 use crate::clock::TimestampMs;
 use crate::envelope::Field;
 use crate::ids::{Digest, EnvelopeSeq};
@@ -19,11 +21,16 @@ use crate::store::{Reader, StoreError};
 pub struct LiveAnswers {
     reader: Arc<Reader>,
     model: Arc<ModelQuestions>,
+    breakers: Arc<BreakerFolder>,
 }
 
 impl LiveAnswers {
-    pub fn new(reader: Arc<Reader>, model: Arc<ModelQuestions>) -> Self {
-        Self { reader, model }
+    pub fn new(
+        reader: Arc<Reader>,
+        model: Arc<ModelQuestions>,
+        breakers: Arc<BreakerFolder>,
+    ) -> Self {
+        Self { reader, model, breakers }
     }
 }
 
@@ -58,8 +65,13 @@ impl Answers for LiveAnswers {
             HostRequest::ModelEmbed { .. } => {
                 Err(HostError::Failed("this version has no embedding model".to_owned()))
             }
-            HostRequest::BreakerState { .. } => {
-                Err(HostError::Failed("this version has no breakers".to_owned()))
+            HostRequest::BreakerState { target } => {
+                let target =
+                    Target::parse(target).map_err(|error| HostError::Invalid(error.to_string()))?;
+                self.breakers
+                    .state(&target, scope.now)
+                    .map(HostAnswer::Breaker)
+                    .map_err(HostError::Failed)
             }
             HostRequest::CockpitGet { .. } => {
                 Err(HostError::Failed("no node is connected".to_owned()))

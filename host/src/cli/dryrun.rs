@@ -13,6 +13,8 @@ use super::args::DryrunArgs;
 use super::printer::Printer;
 use super::trace_view;
 use crate::app::{self, Deciders};
+use crate::capabilities::breaker_folder::BreakerFolder;
+use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::clock::{Clock, SystemClock, TimestampMs};
 use crate::config::Config;
@@ -74,13 +76,20 @@ pub(super) async fn run(
         return Ok(Outcome::No);
     };
     let reader = Arc::new(Reader::open(&home.state())?);
+    let breakers = BreakerFolder::existing(&home.breakers())
+        .with_context(|| format!("cannot open {}", home.breakers().display()))?;
     let live = Ports {
         sandbox: Arc::clone(&deciders.sandbox) as _,
         facts: Arc::new(LiveFacts::new(Arc::clone(&reader))),
-        answers: Arc::new(LiveAnswers::new(Arc::clone(&reader), Arc::clone(&deciders.questions))),
+        answers: Arc::new(LiveAnswers::new(
+            Arc::clone(&reader),
+            Arc::clone(&deciders.questions),
+            Arc::new(breakers),
+        )),
         classifier: Arc::clone(&deciders.questions) as _,
         meter: Arc::new(NoMeter),
         circuits: Arc::default(),
+        gatherer: Arc::new(FileGatherer::new(home.secret_folders())),
         engine: Arc::from(app::ENGINE),
     };
     let registry = app::registry_of(&home, &config, &deciders).await?;

@@ -41,13 +41,13 @@ pub(super) async fn run(
             None => Ok(Outcome::No),
         },
         GrantCommand::Plan { name, last } => {
-            let Some(planner) = planner(&home, &config, &deciders, name, printer).await? else {
+            let Some(planner) = planner(&home, &deciders, name, printer).await? else {
                 return Ok(Outcome::No);
             };
             plan(&planner, &deciders, *last, printer).await
         }
         GrantCommand::Allow { name, mode, planned, last } => {
-            let Some(planner) = planner(&home, &config, &deciders, name, printer).await? else {
+            let Some(planner) = planner(&home, &deciders, name, printer).await? else {
                 return Ok(Outcome::No);
             };
             let mode = mode.as_deref().map(mode_of).transpose()?;
@@ -166,14 +166,13 @@ fn show(entry: &Entry, printer: &Printer) -> anyhow::Result<Outcome> {
 
 async fn planner(
     home: &Home,
-    config: &Config,
     deciders: &Deciders,
     name: &str,
     printer: &Printer,
 ) -> anyhow::Result<Option<Planner>> {
     let bytes = super::recipe::read_recipe(home, name)?;
     match deciders.loader.check(name, &bytes).await {
-        Ok(candidate) => Ok(Some(Planner::new(home, config, deciders, candidate)?)),
+        Ok(candidate) => Ok(Some(Planner::new(home, deciders, candidate)?)),
         Err(problems) => {
             for problem in problems {
                 printer.line(&problem.to_string())?;

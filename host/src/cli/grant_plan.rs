@@ -9,9 +9,10 @@ use anyhow::Context as _;
 
 use super::progress;
 use crate::app::{self, Deciders};
+use crate::capabilities::breaker_folder::BreakerFolder;
+use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::LiveAnswers;
 use crate::clock::TimestampMs;
-use crate::config::Config;
 use crate::grants::plan::Observed;
 use crate::grants::{self, Authority, Follow, Grant, HOURLY, Permissions};
 use crate::home::Home;
@@ -52,16 +53,20 @@ struct Past {
 impl Planner {
     pub(super) fn new(
         home: &Home,
-        config: &Config,
         deciders: &Deciders,
         candidate: Candidate,
     ) -> anyhow::Result<Self> {
-        let _ = config;
         let nothing = Arc::new(Grant::nothing(&candidate.recipe.name));
         let revision = Revision::new(candidate, nothing, Mode::Automated);
         // A home that never ran has no events to rehearse.
+        let breakers = BreakerFolder::existing(&home.breakers())
+            .with_context(|| format!("cannot open {}", home.breakers().display()))?;
         let ports = Reader::open(&home.state()).ok().map(Arc::new).map(|reader| {
-            let answers = LiveAnswers::new(Arc::clone(&reader), Arc::clone(&deciders.questions));
+            let answers = LiveAnswers::new(
+                Arc::clone(&reader),
+                Arc::clone(&deciders.questions),
+                Arc::new(breakers),
+            );
             let ports = Ports {
                 sandbox: Arc::clone(&deciders.sandbox) as _,
                 facts: Arc::new(RecordedFacts::new(HostInputs::default())),
@@ -69,6 +74,7 @@ impl Planner {
                 classifier: Arc::clone(&deciders.questions) as _,
                 meter: Arc::new(NoMeter),
                 circuits: Arc::default(),
+                gatherer: Arc::new(FileGatherer::new(home.secret_folders())),
                 engine: Arc::from(app::ENGINE),
             };
             (reader, ports)

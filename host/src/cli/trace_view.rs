@@ -10,6 +10,20 @@ pub(super) fn print(printer: &Printer, trace: &Trace) -> anyhow::Result<()> {
         "filter",
         &join(&[&filter.decision, &format!("tier={}", filter.tier.as_str()), &filter.reason]),
     ))?;
+    for source in &trace.gather {
+        let outcome = match &source.error {
+            Some(why) => format!("nothing: {}", shorten(why, 200)),
+            None => join(&[
+                &format!("{} bytes", source.bytes),
+                if source.truncated { "truncated" } else { "" },
+                if source.replaced { "not all of it was UTF-8" } else { "" },
+            ]),
+        };
+        printer.line(&labelled(
+            "gather",
+            &format!("{} = {}  {outcome}", source.name, shorten(&source.source, 120)),
+        ))?;
+    }
     let evaluate = &trace.evaluate;
     let confidence =
         evaluate.result.confidence.map(|c| format!("confidence {c:.2}")).unwrap_or_default();

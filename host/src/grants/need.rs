@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{ContextScope, JournalScope, ReplyBody, ReplyTo, can_wake};
 use crate::operation::Operation;
-use crate::recipes::{EvaluatorKind, LlmSpec, Recipe};
+use crate::recipes::{EvaluatorKind, GatherSource, LlmSpec, Recipe};
 use crate::stage::HostRequest;
 
 /// One thing that has to be granted.
@@ -180,6 +180,10 @@ pub fn of_recipe(
             needs.push(Need::Prompt(Cow::Owned(spec.prompt.clone())));
             needs.push(Need::Model(Cow::Owned(model_of(spec))));
         }
+    }
+    for spec in &recipe.gather {
+        let GatherSource::File(path) = &spec.source;
+        needs.push(Need::GatherFile(Cow::Owned(path.clone())));
     }
     for action in recipe.actions.values().filter(|action| action.runs_declared_steps()) {
         for step in action.declared_steps() {

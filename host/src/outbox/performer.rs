@@ -6,15 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::artifacts::Artifacts;
+use crate::breakers::{Target, Trip};
 use crate::buffers::briefing;
+use crate::capabilities::breaker_folder::BreakerFolder;
 use crate::clock::TimestampMs;
 use crate::ids::Digest;
+use crate::operation::Operation;
 use crate::store::{BRIEFING, Finish, OutboxRow, Outcome, Store, StoreError, WAKE};
 
 /// Rows that are taken at once and finished in one transaction.
 const BATCH: u32 = 256;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(600);
+
+/// The operation's kind.
+const TRIP_BREAKER: &str = "trip-breaker";
 
 /// What became of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +33,12 @@ pub struct Performed {
 pub struct Performer {
     store: Arc<Store>,
     artifacts: Artifacts,
+    breakers: Arc<BreakerFolder>,
 }
 
 impl Performer {
-    pub fn new(store: Arc<Store>, artifacts: Artifacts) -> Self {
-        Self { store, artifacts }
+    pub fn new(store: Arc<Store>, artifacts: Artifacts, breakers: Arc<BreakerFolder>) -> Self {
+        Self { store, artifacts, breakers }
     }
 
     /// Performs what is due, at most one batch; call it again until nothing is
@@ -67,6 +74,7 @@ impl Performer {
     fn perform(&self, row: &OutboxRow, now: TimestampMs) -> Result<Outcome, StoreError> {
         match row.kind.as_str() {
             BRIEFING => self.write_briefing(row, now),
+            TRIP_BREAKER => Ok(self.trip_breaker(row, now)),
             // The row itself, with its body, task, capability and priority, is
             // the record; finishing it is all there is to do.
             WAKE => Ok(Outcome::Recorded {
@@ -76,6 +84,35 @@ impl Performer {
                 Ok(Outcome::Held { reason: "no node is connected".to_owned() })
             }
             other => Ok(Outcome::Held { reason: format!("{other} is not performed here") }),
+        }
+    }
+
+    /// The file names the row that tripped it: after a crash between file and
+    /// database the same trip is not counted twice.
+    pub(super) fn trip_breaker(&self, row: &OutboxRow, now: TimestampMs) -> Outcome {
+        let operation = serde_json::from_str(&row.body);
+        let Ok(Operation::TripBreaker { target, reason, expires_in_s }) = operation else {
+            return Outcome::Failed { detail: "its row names no breaker".to_owned() };
+        };
+        let target = match Target::parse(&target) {
+            Ok(target) => target,
+            Err(error) => return Outcome::Failed { detail: error.to_string() },
+        };
+        let trip = Trip {
+            target: &target,
+            reason: &reason,
+            at: row.created_at,
+            expires_in_s,
+            operation: &format!("outbox {} of {}", row.id, row.created_at.0),
+        };
+        match self.breakers.trip(&trip) {
+            Ok(file) => Outcome::Done {
+                detail: format!("breakers/{}, trip {}", target.file_name(), file.trip_count),
+            },
+            Err(error) => Outcome::Retry {
+                detail: format!("cannot write breakers/{}: {error}", target.file_name()),
+                not_before: now.plus(retry_after(row.attempts)),
+            },
         }
     }
 

@@ -13,7 +13,7 @@ use crate::envelope::{Envelope, Field};
 use crate::grants::{Authority, need};
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::CachedVerdict;
-use crate::recipes::LlmSpec;
+use crate::recipes::{GatherSpec, LlmSpec};
 use crate::stage::{HostAnswer, HostError, HostRequest, Sandbox};
 
 /// The host's facts could not be read; nothing may be decided on a guess.
@@ -200,6 +200,24 @@ pub trait Classifier: Send + Sync {
     async fn classify(&self, question: &PreparedQuestion) -> Result<HostAnswer, HostError>;
 }
 
+/// What a source gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gathered {
+    pub text: String,
+    /// The beginning was left out: the source is longer than was asked for.
+    pub truncated: bool,
+    /// What was no UTF-8 was replaced.
+    pub replaced: bool,
+}
+
+/// Fetches what recipes gather, after it was authorised.
+#[async_trait]
+pub trait Gatherer: Send + Sync {
+    /// Reads the last `max_bytes` of a source, or all of it. Waiting is
+    /// bounded. The error says why there is no data.
+    async fn read(&self, spec: &GatherSpec, max_bytes: usize) -> Result<Gathered, String>;
+}
+
 /// Everything that a run reaches.
 #[derive(Clone)]
 pub struct Ports {
@@ -209,6 +227,7 @@ pub struct Ports {
     pub classifier: Arc<dyn Classifier>,
     pub meter: Arc<dyn Meter>,
     pub circuits: Arc<super::circuit::Circuits>,
+    pub gatherer: Arc<dyn Gatherer>,
     /// Names the engine in `host_inputs`: versions that a replay depends on.
     pub engine: Arc<str>,
 }

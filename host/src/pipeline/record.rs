@@ -13,7 +13,7 @@ use crate::envelope::{Field, sender};
 use crate::ids::Digest;
 use crate::journal::{
     ActionTrace, Assumption, CacheEntry, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace,
-    FilterTrace, HostInputs, RecipeTrace, Trace, UsageTrace, decision_hash,
+    FilterTrace, GatherTrace, HostInputs, RecipeTrace, Trace, UsageTrace, decision_hash,
 };
 use crate::recipes::StageSpec;
 use crate::stage::{HostCalls, LogLine, StageOutcome};
@@ -28,6 +28,7 @@ pub(super) struct RunRecord {
     scope: Scope,
     gate: Arc<Gate>,
     pub(super) filter: FilterTrace,
+    pub(super) gather: Vec<GatherTrace>,
     pub(super) inputs: HostInputs,
     /// Gathered fields, and injected ones as `inject.NAME`.
     pub(super) gathered: Vec<Field>,
@@ -63,6 +64,7 @@ impl RunRecord {
                 reason: String::new(),
                 component: None,
             },
+            gather: Vec::new(),
             inputs: HostInputs {
                 tier: Some(input.tier),
                 answered: input.answered,
@@ -188,6 +190,7 @@ impl RunRecord {
         let trace = Trace {
             trigger: envelope.trigger.clone(),
             filter: self.filter,
+            gather: self.gather,
             evaluate: EvaluateTrace {
                 eval_type: decided.eval_type,
                 stage: decided.stage,

@@ -121,6 +121,7 @@ fn commit(
             reason: verdict.reason.clone(),
             component: None,
         },
+        gather: Vec::new(),
         evaluate: EvaluateTrace {
             eval_type,
             stage: String::new(),

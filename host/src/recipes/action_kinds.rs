@@ -7,6 +7,7 @@ use toml::de::DeValue;
 
 use super::placeholders::{self, Stage};
 use super::reading::{Reading, Weight};
+use crate::breakers::Target;
 use crate::envelope::sender;
 use crate::operation;
 use crate::strict_toml::table::{Hint, each_text};
@@ -205,6 +206,15 @@ fn template(reading: &Reading<'_>, text: Placed<&str>, whose: &str) {
     placeholders::check(reading, text, Stage::Action, whose);
 }
 
+/// A breaker's target, common or the recipe's own.
+fn check_target(reading: &Reading<'_>, text: Placed<&str>, whose: &str) {
+    if let Err(error) = Target::parse(text.value)
+        && Target::own("own", text.value).is_err()
+    {
+        reading.sink.error(text.at, format!("{whose}: {error}"));
+    }
+}
+
 /// A text that chooses something: a file, a skill, a recipient.
 fn fixed(reading: &Reading<'_>, text: Placed<&str>, key: &str, whose: &str) {
     placeholders::refuse_placeholders(reading, text, whose);
@@ -213,6 +223,7 @@ fn fixed(reading: &Reading<'_>, text: Placed<&str>, key: &str, whose: &str) {
     }
     match key {
         "buffer" | "error_buffer" | "trigger" => drop(reading.name(text, whose)),
+        "target" => check_target(reading, text, whose),
         "continue_as" => drop(reading.mention(text.at, text.value, whose, Weight::Error)),
         "to_node" => {
             if text.value.len() != sender::FULL_ID_LEN || !sender::is_node_id(text.value) {

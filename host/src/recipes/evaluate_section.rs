@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::placeholders;
+use super::placeholders::{self, Stage};
 use super::reading::{Reading, Weight};
 use super::{ComponentSource, Evaluator, EvaluatorKind, Fallback, StageSpec, llm_section};
 use crate::strict_toml::Table;
@@ -204,7 +204,7 @@ fn check_rules(reading: &Reading<'_>, table: &Table<'_>) {
     }
     for rule in rules {
         rule.only(&["field", "pattern", "action", "reason"], &OLD_RULE_KEYS);
-        reading.check_rule(&rule);
+        reading.check_rule(&rule, Stage::Evaluate);
         if let Some(reason) = rule.text("reason") {
             // It is written to the journal as it stands.
             placeholders::refuse_placeholders(reading, reason, &format!("{} reason", rule.name()));

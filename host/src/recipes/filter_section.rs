@@ -148,7 +148,7 @@ fn check_bundled_keys(reading: &Reading<'_>, table: &Table<'_>) {
     for key in ["require", "reject"] {
         for rule in table.tables(key) {
             rule.only(&["field", "pattern"], &[]);
-            reading.check_rule(&rule);
+            reading.check_rule(&rule, Stage::Filter);
         }
     }
     let Some(inject) = table.table("inject") else {

@@ -3,13 +3,13 @@
 //! file of `recipes/` with I/O.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 
-use cap_std::fs::{Dir, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt};
-use rustix::fs::OFlags;
+use cap_std::fs::{Dir, Metadata as DirMetadata, MetadataExt as _};
 
 use crate::clock::TimestampMs;
 use crate::ids::is_valid_name;
+use crate::plain_file;
 use crate::strict_toml::{MAX_FILE_BYTES, Problem};
 
 /// The largest component that is read, in bytes.
@@ -43,21 +43,22 @@ impl Owners {
         Self { users: vec![0, rustix::process::geteuid().as_raw()], groups: Vec::new() }
     }
 
-    /// Why a file or folder is not taken, if so.
-    fn refusal(&self, metadata: &Metadata) -> Option<String> {
-        if !self.users.contains(&metadata.uid()) {
-            return Some(format!(
-                "it belongs to user {}, who is no operator: chown it to one",
-                metadata.uid()
-            ));
+    /// Why an open file is not taken, if so.
+    fn refusal_of(&self, file: &std::fs::Metadata) -> Option<String> {
+        use std::os::unix::fs::MetadataExt as _;
+        self.refusal(file.uid(), file.gid(), file.mode())
+    }
+
+    fn refusal(&self, user: u32, group: u32, mode: u32) -> Option<String> {
+        if !self.users.contains(&user) {
+            return Some(format!("it belongs to user {user}, who is no operator: chown it to one"));
         }
-        if metadata.mode() & 0o002 != 0 {
+        if mode & 0o002 != 0 {
             return Some("everybody may write it: chmod o-w".to_owned());
         }
-        if metadata.mode() & 0o020 != 0 && !self.groups.contains(&metadata.gid()) {
+        if mode & 0o020 != 0 && !self.groups.contains(&group) {
             return Some(format!(
-                "group {} may write it, which is no group of operators: chmod g-w",
-                metadata.gid()
+                "group {group} may write it, which is no group of operators: chmod g-w"
             ));
         }
         None
@@ -72,7 +73,8 @@ impl Owners {
 /// When the folder itself cannot be listed.
 pub fn read_owned(dir: &Dir, label: &str, owners: &Owners) -> io::Result<Folder> {
     let mut folder = read_checked(dir, label, Some(owners))?;
-    if let Some(what) = owners.refusal(&dir.dir_metadata()?) {
+    let found: DirMetadata = dir.dir_metadata()?;
+    if let Some(what) = owners.refusal(found.uid(), found.gid(), found.mode()) {
         for (name, content) in &mut folder.toml {
             let shown = format!("{label}/{}.toml", name.escape_debug());
             *content = Err(Problem::in_file(&shown, format!("of the folder {label}/: {what}")));
@@ -155,39 +157,9 @@ fn read_file(
     if !kind.is_file() {
         return Err(refuse("not a plain file: links, folders and pipes are refused".to_owned()));
     }
-    bounded(dir, name, limit, owners).map_err(|error| refuse(format!("cannot be read: {error}")))
-}
-
-/// Reads a plain file of at most `limit` bytes.
-fn bounded(dir: &Dir, name: &str, limit: usize, owners: Option<&Owners>) -> io::Result<Vec<u8>> {
-    let mut options = OpenOptions::new();
-    // The file may have been swapped for a pipe since it was looked at; opening
-    // one would wait for ever.
-    options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    let file = dir.open_with(name, &options)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("not a plain file"));
-    }
-    // Of the open file: what its name leads to may change meanwhile.
-    if let Some(what) = owners.and_then(|owners| owners.refusal(&metadata)) {
-        return Err(io::Error::other(what));
-    }
-    let mut content = Vec::new();
-    let limit_u64 = u64::try_from(limit).unwrap_or(u64::MAX);
-    file.take(limit_u64.saturating_add(1)).read_to_end(&mut content)?;
-    if content.len() > limit {
-        return Err(io::Error::other(format!(
-            "more than {}, the limit for such a file",
-            size(limit)
-        )));
-    }
-    Ok(content)
-}
-
-fn size(bytes: usize) -> String {
-    const MIB: usize = 1024 * 1024;
-    if bytes >= MIB { format!("{} MiB", bytes / MIB) } else { format!("{} KiB", bytes / 1024) }
+    let check = |found: &std::fs::Metadata| owners.and_then(|owners| owners.refusal_of(found));
+    plain_file::read_checked(dir, name, limit, check)
+        .map_err(|error| refuse(format!("cannot be read: {error}")))
 }
 
 #[cfg(test)]

@@ -7,21 +7,20 @@ use std::collections::BTreeMap;
 use super::reading::{Known, Reading, canonical_action};
 use super::{
     ActionSpec, Mode, Recipe, action_section, canonical, evaluate_section, filter_section,
-    trigger_section, validate,
+    gather_section, trigger_section, validate,
 };
+use crate::breakers::target::RESERVED;
 use crate::ids::is_valid_name;
 use crate::strict_toml::table::Hint;
 use crate::strict_toml::{self, Problem, Sink, Table};
 
-const KEYS: [&str; 9] =
-    ["mode", "priority", "stop", "trigger", "filter", "evaluate", "hotwires", "actions", "config"];
+const KEYS: [&str; 10] = [
+    "mode", "priority", "stop", "trigger", "filter", "gather", "evaluate", "hotwires", "actions",
+    "config",
+];
 
 /// Keys of earlier or later versions.
-const HINTS: [Hint<'static>; 6] = [
-    (
-        "gather",
-        "it is not in this version of thrall; a component reads what it needs through its imports",
-    ),
+const HINTS: [Hint<'static>; 5] = [
     ("knowledge", "it is not in this version of thrall"),
     ("compile", "the buffer's settings stand under [actions.compile]"),
     ("action", "actions are declared as [actions.NAME]"),
@@ -73,6 +72,12 @@ fn read(sink: &Sink<'_>, name: &str, known: &Known) -> Option<Recipe> {
             "a file name of at most 64 of a-z, 0-9, - and _, a letter or digit first, and .toml";
         sink.add(Problem { expected: Some(expected.to_owned()), ..problem });
     }
+    if RESERVED.contains(&name) {
+        let what = format!(
+            "{name:?} cannot name a recipe: its own breakers would be taken for common ones"
+        );
+        sink.add(Problem::in_file(sink.file(), what));
+    }
     let root = strict_toml::parse(sink)?;
     let document = strict_toml::to_json(sink, &root);
     let top = Table::top(sink, &root);
@@ -85,6 +90,7 @@ fn read(sink: &Sink<'_>, name: &str, known: &Known) -> Option<Recipe> {
     drop(top.table("config"));
     let trigger = trigger_section::read(&reading, &top);
     let filter = filter_section::read(&reading, &top, name);
+    let gather = gather_section::read(&reading, &top);
     let evaluation = evaluate_section::read(&reading, &top);
     let actions = action_section::read(&reading, &top);
     let fallback = validate::fallback(evaluation.fallback, &actions);
@@ -97,6 +103,7 @@ fn read(sink: &Sink<'_>, name: &str, known: &Known) -> Option<Recipe> {
         stop,
         trigger: trigger?,
         filter,
+        gather,
         evaluators: evaluation.evaluators,
         fallback,
         actions,

@@ -15,6 +15,7 @@ use crate::strict_toml::Placed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Filter,
+    Evaluate,
     Action,
 }
 
@@ -110,7 +111,9 @@ pub(super) fn check_name(
         Root::Verdict => refuse("there is no verdict yet"),
         Root::Inject if reading.may_inject(name) => {}
         Root::Inject => refuse("no filter of this recipe injects it ([filter] inject)"),
-        Root::Gather => refuse("gather is not in this version of thrall"),
+        Root::Gather if stage == Stage::Filter => refuse("gathering comes after the filter"),
+        Root::Gather if reading.gathers(name) => {}
+        Root::Gather => refuse("no [[gather]] entry of this recipe has that name"),
         Root::Result => refuse("results of skills are not in this version of thrall"),
     }
 }

@@ -159,8 +159,17 @@ impl<'a> Reading<'a> {
             || filter.get("inject").is_some_and(|inject| inject.get(name).is_some())
     }
 
+    /// Whether this recipe gathers something under that name.
+    pub(super) fn gathers(&self, name: &str) -> bool {
+        let entries = self.document.get("gather").and_then(Value::as_array);
+        entries
+            .into_iter()
+            .flatten()
+            .any(|entry| entry.get("name").and_then(Value::as_str).is_some_and(|own| own == name))
+    }
+
     /// What a rule looks at: a field of the event, or `root.name`.
-    fn rule_field(&self, table: &Table<'_>, key: &str) {
+    fn rule_field(&self, table: &Table<'_>, key: &str, stage: Stage) {
         let Some(field) = table.text(key) else {
             if !table.has(key) {
                 table.missing(key, format!("{key} = \"body_text\""));
@@ -175,7 +184,7 @@ impl<'a> Reading<'a> {
         }
         match Root::split(field.value) {
             Some((root, name)) => {
-                placeholders::check_name(self, field.at, root, name, Stage::Filter, &whose);
+                placeholders::check_name(self, field.at, root, name, stage, &whose);
             }
             None => self.check_field(field.at, field.value, &whose),
         }
@@ -215,8 +224,8 @@ impl<'a> Reading<'a> {
 
     /// A rule that a bundled component matches. It has an engine of its own,
     /// so the expression has to please that one too.
-    pub(super) fn check_rule(&self, table: &Table<'_>) {
-        self.rule_field(table, "field");
+    pub(super) fn check_rule(&self, table: &Table<'_>, stage: Stage) {
+        self.rule_field(table, "field", stage);
         if self.pattern(table, "pattern").is_none() {
             return;
         }

@@ -233,7 +233,7 @@ fn placeholders_must_be_resolvable_where_they_stand() {
         ("{{envelope}}", "lacks a name"),
         ("{{envelope.x", "without `}}`"),
         ("{{filter.teir}}", "did you mean \"tier\"?"),
-        ("{{gather.peers}}", "gather is not in this version"),
+        ("{{gather.peers}}", "no [[gather]] entry of this recipe has that name"),
         ("{{result.status}}", "results of skills are not in this version"),
         ("{{inject.greeting}}", "no filter of this recipe injects it"),
     ] {
@@ -416,7 +416,7 @@ fn what_belongs_to_other_versions_is_said() {
     for (text, words) in [
         (
             "gather = [\"peers\"]\n[trigger]\ntype = \"on_tick\"\n",
-            "unknown key \"gather\" in the file: it is not in this version of thrall",
+            "gather is a string: expected a list of tables, each written [[gather]]",
         ),
         (
             "[trigger]\ntype = \"on_tick\"\n[compile]\nbuffer = \"x\"\n",
@@ -532,4 +532,143 @@ type = "compile"
     let silences = |name: &str| recipe.actions[name].silences();
     assert!(silences("bye") && silences("both") && silences("drop"));
     assert!(!silences("keep") && !silences("log"));
+}
+
+fn gathering(entries: &str) -> String {
+    format!("[trigger]\ntype = \"on_tick\"\n{entries}")
+}
+
+#[test]
+fn what_is_gathered_is_read_named_and_part_of_the_canonical_form() {
+    let text = gathering(
+        r#"
+        [[gather]]
+        name = "log"
+        source = "file"
+        path = "/var/log/node/serve.log"
+        max_bytes = 4096
+        [[gather]]
+        name = "load"
+        source = "file"
+        path = "/run/load"
+        [[evaluate.rules]]
+        field = "gather.log"
+        pattern = "oom"
+        [actions.log]
+        message = "{{gather.load}} {{envelope.gather.log}}"
+        "#,
+    );
+    let recipe = good(&text);
+    assert!(recipe.warnings.is_empty(), "{:?}", recipe.warnings);
+    let found: Vec<_> = recipe
+        .gather
+        .iter()
+        .map(|one| (one.name.as_str(), one.source.to_string(), one.max_bytes))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("log", "file /var/log/node/serve.log".to_owned(), 4096),
+            ("load", "file /run/load".to_owned(), 65_536),
+        ]
+    );
+    assert!(recipe.canonical_text.contains("/var/log/node/serve.log"));
+    assert_ne!(recipe.canonical, good(&text.replace("4096", "4097")).canonical);
+}
+
+#[test]
+fn a_gather_entry_that_could_mean_something_else_is_refused() {
+    let entry = |source: &str, path: &str, more: &str| {
+        gathering(&format!(
+            "[[gather]]\nname = \"log\"\nsource = {source:?}\npath = {path:?}\n{more}\n"
+        ))
+    };
+    for (path, reason) in [
+        ("var/log/x", "is not absolute"),
+        ("", "is not absolute"),
+        ("/var/log/", "ends with a slash"),
+        ("/", "ends with a slash"),
+        ("/var/../etc/shadow", "holds an empty part, . or .."),
+        ("/var/./x", "holds an empty part, . or .."),
+        ("/var//x", "holds an empty part, . or .."),
+        ("//x", "holds an empty part, . or .."),
+        ("/x\n", "control character"),
+        ("/logs/{{envelope.body_text}}", "holds a placeholder"),
+    ] {
+        let problem = only_problem(&entry("file", path, ""));
+        assert!(problem.contains(reason), "{path:?}: {problem}");
+        assert!(problem.starts_with("recipes/x.toml:6:8:"), "{problem}");
+    }
+    let long = format!("/{}", "a".repeat(4096));
+    assert!(only_problem(&entry("file", &long, "")).contains("is too long"));
+    let other = only_problem(&entry("cockpit", "/status", ""));
+    assert!(other.contains("source \"cockpit\" is not in this version of thrall"), "{other}");
+    for max_bytes in ["0", "65537", "-1", "\"1\""] {
+        let problem = only_problem(&entry("file", "/x", &format!("max_bytes = {max_bytes}")));
+        assert!(problem.contains("max_bytes"), "{problem}");
+    }
+    for (entries, reason) in [
+        ("[[gather]]\nname = \"x\"\nsource = \"file\"\n", "[[gather]] lacks path"),
+        ("[[gather]]\nname = \"x\"\npath = \"/x\"\n", "[[gather]] lacks source"),
+        ("[[gather]]\nsource = \"file\"\npath = \"/x\"\n", "[[gather]] lacks name"),
+        (
+            "[[gather]]\nname = \"../x\"\nsource = \"file\"\npath = \"/x\"\n",
+            "[[gather]] name is \"../x\"",
+        ),
+        (
+            "[[gather]]\nname = \"x\"\nsource = \"file\"\npath = \"/x\"\nfollow = true\n",
+            "unknown key \"follow\" in [[gather]]",
+        ),
+    ] {
+        let problem = only_problem(&gathering(entries));
+        assert!(problem.contains(reason), "{problem}");
+    }
+    let two = |first: (&str, &str), second: (&str, &str)| {
+        let entries = [first, second].map(|(name, path)| {
+            format!("[[gather]]\nname = {name:?}\nsource = \"file\"\npath = {path:?}\n")
+        });
+        only_problem(&gathering(&entries.concat()))
+    };
+    assert!(two(("a", "/x"), ("a", "/y")).contains("two [[gather]] entries are called \"a\""));
+    assert!(two(("a", "/x"), ("b", "/x")).contains("[[gather]] reads file /x twice"));
+    let many: String = (0..17)
+        .map(|n| format!("[[gather]]\nname = \"n{n}\"\nsource = \"file\"\npath = \"/{n}\"\n"))
+        .collect();
+    assert!(only_problem(&gathering(&many)).contains("17 [[gather]] entries: expected at most 16"));
+}
+
+#[test]
+fn gathered_data_is_named_only_where_it_is_there() {
+    let entry = "[[gather]]\nname = \"log\"\nsource = \"file\"\npath = \"/x\"\n";
+    let early = format!("{entry}[[filter.require]]\nfield = \"gather.log\"\npattern = \"x\"\n");
+    assert!(only_problem(&gathering(&early)).contains("gathering comes after the filter"));
+    let unknown = format!(
+        "{entry}[[evaluate.rules]]\nfield = \"gather.lag\"\npattern = \"x\"\naction = \"log\"\n"
+    );
+    assert!(
+        only_problem(&gathering(&unknown))
+            .contains("no [[gather]] entry of this recipe has that name")
+    );
+}
+
+#[test]
+fn a_breaker_target_is_checked_where_it_is_written() {
+    let trip = |target: &str| {
+        mail(&format!("[actions.stop]\ntype = \"trip-breaker\"\ntarget = {target:?}\n"))
+    };
+    for target in ["global", "relay", "skill:knarr-mail", "node:aabbccddeeff0011"] {
+        good(&trip(target));
+    }
+    for target in ["../x", "a/b", "skill:", "Relay", ".hidden", "relay/"] {
+        let problem = only_problem(&trip(target));
+        assert!(problem.contains("breaker target") && problem.contains("node:HEX"), "{problem}");
+    }
+}
+
+#[test]
+fn a_recipe_whose_breakers_would_be_taken_for_common_ones_is_refused() {
+    for name in ["node", "skill", "global"] {
+        let problems = parse(name, "[trigger]\ntype = \"on_tick\"\n", &known()).unwrap_err();
+        assert!(problems[0].to_string().contains("its own breakers"), "{problems:?}");
+    }
 }

@@ -9,10 +9,13 @@ use async_trait::async_trait;
 use crate::clock::TimestampMs;
 use crate::envelope::Field;
 use crate::ids::{Digest, EnvelopeSeq};
-use crate::journal::{CachedVerdict, HostInputs};
+use crate::journal::{CachedVerdict, GatherTrace, HostInputs, Trace};
+use crate::pipeline::gather::last_lines;
 use crate::pipeline::ports::{
-    Answers, Classifier, FactError, Facts, Meter, ModelQuestion, PreparedQuestion, Scope,
+    Answers, Classifier, FactError, Facts, Gathered, Gatherer, Meter, ModelQuestion,
+    PreparedQuestion, Scope,
 };
+use crate::recipes::GatherSpec;
 use crate::stage::{HostAnswer, HostCallRecord, HostError, HostRequest};
 
 /// The recorded calls that are still unused.
@@ -139,6 +142,40 @@ impl Classifier for RecordedClassifier {
 
     async fn classify(&self, question: &PreparedQuestion) -> Result<HostAnswer, HostError> {
         self.book.take(&question.request)
+    }
+}
+
+/// What was gathered when the run was recorded.
+pub struct RecordedGatherer {
+    sources: Vec<GatherTrace>,
+    contents: Vec<Field>,
+}
+
+impl RecordedGatherer {
+    pub fn new(trace: &Trace) -> Self {
+        Self { sources: trace.gather.clone(), contents: trace.host_inputs.gathered.clone() }
+    }
+}
+
+#[async_trait]
+impl Gatherer for RecordedGatherer {
+    async fn read(&self, spec: &GatherSpec, max_bytes: usize) -> Result<Gathered, String> {
+        let source = spec.source.to_string();
+        let recorded = self.sources.iter().find(|one| one.source == source);
+        let Some(recorded) = recorded else {
+            return Err("was not gathered in the recorded run".to_owned());
+        };
+        if let Some(why) = &recorded.error {
+            return Err(why.clone());
+        }
+        let content = self.contents.iter().find(|field| field.name == recorded.name);
+        let content = content.ok_or("its content is not in the record")?;
+        let kept = last_lines(&content.value, max_bytes, false);
+        Ok(Gathered {
+            text: kept.to_owned(),
+            truncated: recorded.truncated || kept.len() < content.value.len(),
+            replaced: recorded.replaced,
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use super::fixtures::*;
+use crate::capabilities::breaker_folder::BreakerFolder;
 use crate::outbox::{Artifacts, Performer};
 use crate::store::{Accepted, Reader, Store};
 
@@ -29,7 +30,8 @@ fn crash_child() {
 fn work(home: &Path) {
     let store = Arc::new(Store::open(&home.join("state"), NOW).unwrap());
     let artifacts = Artifacts::open(&home.join("artifacts")).unwrap();
-    let performer = Performer::new(Arc::clone(&store), artifacts);
+    let breakers = BreakerFolder::open(&home.join("breakers")).unwrap();
+    let performer = Performer::new(Arc::clone(&store), artifacts, Arc::new(breakers));
     let mut out = std::io::stdout();
     let mut say = || {
         out.write_all(b"step\n").unwrap();

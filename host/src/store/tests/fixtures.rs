@@ -147,6 +147,7 @@ pub(crate) fn run_on(
             reason: String::new(),
             component: None,
         },
+        gather: Vec::new(),
         evaluate: EvaluateTrace {
             eval_type: EvalType::Hotwire,
             stage: "evaluate".to_owned(),
