@@ -34,6 +34,13 @@ impl StageLimits {
     /// Bytes that a guest may make the host copy in one call, results included.
     pub const MAX_COPY_BYTES: usize = 4 * 1024 * 1024;
     pub const MAX_TABLE_ENTRIES: usize = 256;
+    /// Elements of all tables together; one table may have half of them. A
+    /// bundled language runtime needs some thousands.
+    pub const MAX_TABLE_ELEMENTS: usize = 64 * 1024;
+    /// The longest run of random bytes in one call: enough to seed anything.
+    pub const MAX_RANDOM_BYTES: u64 = 64 * 1024;
+    /// A component's file.
+    pub const MAX_COMPONENT_BYTES: usize = 32 * 1024 * 1024;
     /// The whole run of a recipe on an event, host calls included.
     pub const RUN_TIME: Duration = Duration::from_secs(60);
 

@@ -6,7 +6,8 @@
 //! Reading order: `call` (one call), `run_state` (what it holds),
 //! `host_imports` and `wasi_world` (what a guest can reach), `convert` (what
 //! it may answer), `guest_fault` (how it fails); then `component_cache`,
-//! `component_check`, `compile_worker` (how a file becomes callable); `engine`.
+//! `component_check`, `wasi_report`, `compile_worker` (how a file becomes
+//! callable); `engine`.
 
 mod baseline;
 mod bindings;
@@ -27,6 +28,7 @@ mod run_log;
 mod run_state;
 #[cfg(test)]
 mod tests;
+mod wasi_report;
 mod wasi_world;
 
 use std::path::PathBuf;
@@ -37,6 +39,7 @@ use tokio::sync::Semaphore;
 
 pub use self::compile_worker::{SUBCOMMAND as COMPILE_WORKER, compile_worker_main};
 pub use self::component_check::{ComponentReport, LoadError, MAX_COMPONENT_BYTES};
+pub use self::wasi_report::{WasiAnswer, WasiImport};
 
 use self::call::{Call, guarded};
 use self::compile_worker::CompileWorker;

@@ -11,12 +11,17 @@
 
 mod bad_input;
 mod dryrun_changes_nothing;
+mod hostile;
 mod hostile_guests;
 mod ingest_twice;
 mod kill_nine;
 mod layers;
+mod limits;
 mod message_is_data;
 mod old_scripts;
 mod sandbox;
 mod seed_recipes;
+mod side_by_side;
 mod sockets;
+mod stage;
+mod wasi;
