@@ -193,6 +193,11 @@ impl Shared {
     }
 }
 
+/// Marks a failure on the way to the first instruction of the world's function.
+fn not_started(error: wasmtime::Error) -> wasmtime::Error {
+    error.context(guest_fault::NotStarted)
+}
+
 /// The outcome of a call that never began.
 fn not_begun<A>(fault: GuestFault) -> StageOutcome<A> {
     StageOutcome { answer: Err(fault), usage: Usage::default(), logs: Vec::new() }
@@ -231,7 +236,7 @@ impl Sandbox for WasmSandbox {
         let envelope = convert::to_envelope(envelope);
         let situation = convert::to_situation(situation);
         let answer = guarded(async {
-            let guest = linked.instantiate_async(&mut call.store).await?;
+            let guest = linked.instantiate_async(&mut call.store).await.map_err(not_started)?;
             guest.call_decide(&mut call.store, &envelope, &situation).await
         })
         .await;
@@ -260,7 +265,7 @@ impl Sandbox for WasmSandbox {
         let envelope = convert::to_envelope(envelope);
         let situation = convert::to_situation(situation);
         let answer = guarded(async {
-            let guest = linked.instantiate_async(&mut call.store).await?;
+            let guest = linked.instantiate_async(&mut call.store).await.map_err(not_started)?;
             guest.call_evaluate(&mut call.store, &envelope, &situation).await
         })
         .await;
@@ -291,7 +296,7 @@ impl Sandbox for WasmSandbox {
         let situation = convert::to_situation(situation);
         let verdict = convert::to_verdict(verdict);
         let answer = guarded(async {
-            let guest = linked.instantiate_async(&mut call.store).await?;
+            let guest = linked.instantiate_async(&mut call.store).await.map_err(not_started)?;
             guest.call_plan(&mut call.store, &envelope, &situation, &verdict).await
         })
         .await;

@@ -95,7 +95,7 @@ type = "hotwire"
 component = "asks-anything.wasm"
 [actions.log]
 [config]
-calls = [{{ call = "context-read.get", session = "s", key = "k", times = {times} }}]
+calls = [{{ call = "context-read.flag", key = "k", times = {times} }}]
 "#
             ),
         );
@@ -107,12 +107,12 @@ calls = [{{ call = "context-read.get", session = "s", key = "k", times = {times}
         of_recipe.map(|row| row["reason"].as_str().unwrap().to_owned()).collect()
     };
     for reason in reasons("many") {
-        assert!(reason.contains("context-read.get: none (times 64)"), "{reason}");
+        assert!(reason.contains("context-read.flag: none (times 64)"), "{reason}");
         assert!(reason.contains("budget: "), "{reason}");
         assert!(reason.contains("(times 36)"), "{reason}");
     }
     for reason in reasons("few") {
-        assert_eq!(reason, "context-read.get: none (times 5)");
+        assert_eq!(reason, "context-read.flag: none (times 5)");
     }
     assert_eq!((reasons("many").len(), reasons("few").len()), (2, 2));
 }

@@ -88,7 +88,7 @@ pub(super) fn importing(packages: &[&str], imports: &str, core_imports: &str) ->
 /// Serves two worlds at once.
 pub(super) fn of_two_worlds() -> Vec<u8> {
     let world = "package other:guest; world guest {
-        include thrall:recipe/filter@1.0.0; include thrall:recipe/hotwire@1.0.0; }";
+        include thrall:recipe/filter@1.0.0; export evaluate: func(x: u32) -> u32; }";
     let module = format!(
         "(module {PREAMBLE}
            (func (export \"decide\") (param i32) (result i32) (i32.const 16))
@@ -115,17 +115,47 @@ pub(super) fn good() -> Vec<u8> {
 }
 
 /// A good filter with a core module behind it that is instantiated so often.
-/// Its module has number 1: the filter brings one.
 pub(super) fn with_module(module: &str, instances: usize) -> Vec<u8> {
+    with_module_bytes(&wat::parse_str(module).unwrap(), instances)
+}
+
+fn with_module_bytes(module: &[u8], instances: usize) -> Vec<u8> {
     let mut bytes = good();
-    section(&mut bytes, 1, &wat::parse_str(module).unwrap());
+    section(&mut bytes, 1, module);
     let mut body = number(instances);
     for _ in 0..instances {
-        // instantiate module 1 without arguments
+        // Instantiate without arguments the module of number 1: the filter
+        // brings number 0.
         body.extend([0, 1, 0]);
     }
     section(&mut bytes, 2, &body);
     bytes
+}
+
+/// A good filter with so many empty functions behind it.
+pub(super) fn with_functions(count: usize) -> Vec<u8> {
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    section(&mut module, 1, &[1, 0x60, 0, 0]);
+    section(&mut module, 3, &[number(count), vec![0; count]].concat());
+    section(&mut module, 10, &[number(count), [2, 0, 0x0b].repeat(count)].concat());
+    with_module_bytes(&module, 1)
+}
+
+/// A good filter with so many bytes in a data segment that no memory holds.
+pub(super) fn with_data(bytes: usize) -> Vec<u8> {
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    section(&mut module, 11, &[vec![1, 1], number(bytes), vec![b'x'; bytes]].concat());
+    with_module_bytes(&module, 1)
+}
+
+/// Components inside of components, so many deep.
+pub(super) fn nested_components(depth: usize) -> Vec<u8> {
+    const HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
+    (0..depth).fold(HEADER.to_vec(), |inner, _| {
+        let mut outer = HEADER.to_vec();
+        section(&mut outer, 4, &inner);
+        outer
+    })
 }
 
 /// A good filter, then so many custom sections of the same name.

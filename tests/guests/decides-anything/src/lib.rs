@@ -10,13 +10,16 @@
 //! fields = [{ name = "from_node", value = "..." }, { name = "f", times = 65 }]
 //! ```
 
+#[path = "../../emits-anything/src/named_text.rs"]
+mod named_text;
 #[path = "../../emits-anything/src/text.rs"]
 mod text;
 
 use serde::Deserialize;
 use thrall_sdk::{Decision, Envelope, Filter, Situation, Verdict, config};
 
-use text::{NamedText, Text, fields};
+use named_text::{NamedText, fields};
+use text::Text;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

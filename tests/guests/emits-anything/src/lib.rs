@@ -14,6 +14,7 @@
 //! is empty, zero or absent. A value that is itself from the event is written
 //! `"$NAME"`, NAME being a field of the envelope.
 
+mod named_text;
 mod text;
 
 use serde::Deserialize;
@@ -23,7 +24,8 @@ use thrall_sdk::operations::{
 };
 use thrall_sdk::{Action, Envelope, Operation, Situation, Verdict, config};
 
-use text::{NamedText, Text, fields};
+use named_text::{NamedText, fields};
+use text::Text;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

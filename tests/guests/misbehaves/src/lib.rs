@@ -72,11 +72,11 @@ impl Hotwire for Misbehaves {
 
 thrall_sdk::export_hotwire!(Misbehaves);
 
-/// Millions of the smallest allocations.
+/// Small allocations without end.
 fn hoard() -> String {
-    let mut hoard: Vec<Box<u64>> = Vec::new();
+    let mut hoard: Vec<Box<[u64; 32]>> = Vec::new();
     while black_box(true) {
-        hoard.push(Box::new(black_box(7)));
+        hoard.push(Box::new([black_box(7); 32]));
     }
     hoard.len().to_string()
 }

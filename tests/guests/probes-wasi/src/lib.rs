@@ -159,7 +159,7 @@ fn tcp() -> String {
             let started = socket.start_connect(&network, LOOPBACK);
             format!("start-connect {started:?}, finish-connect {:?}", socket.finish_connect())
         }
-        Err(error) => format!("create {error:?}"),
+        Err(error) => format!("create {}", error.name()),
     }
 }
 
@@ -180,7 +180,7 @@ fn tcp_listen() -> String {
                 socket.start_listen()
             )
         }
-        Err(error) => format!("create {error:?}"),
+        Err(error) => format!("create {}", error.name()),
     }
 }
 
@@ -193,7 +193,7 @@ fn udp() -> String {
             let stream = socket.stream(Some(LOOPBACK)).map(|_| "open");
             format!("start-bind {started:?}, finish-bind {finished:?}, stream {stream:?}")
         }
-        Err(error) => format!("create {error:?}"),
+        Err(error) => format!("create {}", error.name()),
     }
 }
 
@@ -204,7 +204,7 @@ fn lookup() -> String {
             stream.subscribe().block();
             format!("{:?}", stream.resolve_next_address())
         }
-        Err(error) => format!("{error:?}"),
+        Err(error) => error.name().to_owned(),
     }
 }
 
