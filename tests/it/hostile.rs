@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use thrall::wasm::{ComponentReport, LoadError};
 use thrall_tests::guests;
+use thrall_tests::test_home::thrall_program;
 
 use crate::stage::{Refuses, Stage};
 
@@ -209,11 +210,26 @@ async fn a_component_that_takes_much_memory_to_compile_costs_a_worker_only() {
     assert_eq!(usual.harm(&stage).await, None);
 }
 
+/// Each level holds a copy of those inside it while it is compiled.
+#[tokio::test]
+async fn components_nested_without_end_cost_a_worker_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = limited_worker(folder.path(), "ulimit -v 600000");
+    let stage = Stage::with_worker(Arc::new(Refuses), worker);
+    let usual = Usual::measure(&stage).await;
+    let report = stage.sandbox.load(hand_made::with_nested_components(100)).await.unwrap();
+    assert_eq!(stage.call(&report, "{}").await.answer.as_deref(), Ok("event-1"));
+    let refused = stage.sandbox.load(hand_made::with_nested_components(50_000)).await;
+    let Err(LoadError::Compile(text)) = &refused else { panic!("{refused:?}") };
+    assert!(text.contains("was killed by signal"), "{text}");
+    assert_eq!(usual.harm(&stage).await, None);
+}
+
 /// The program as a worker whose own limits are narrower than usual.
 fn limited_worker(folder: &std::path::Path, limit: &str) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let script = folder.join("worker");
-    let program = thrall_tests::test_home::thrall_program();
+    let program = thrall_program();
     std::fs::write(&script, format!("#!/bin/sh\n{limit}\nexec {} \"$@\"\n", program.display()))
         .unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use thrall::clock::TimestampMs;
 use thrall::envelope::sender::Tier;
 use thrall::envelope::{Envelope, Field};
+use thrall::operation::Operation;
 use thrall::stage::{
-    ComponentId, GuestFault, HostAnswer, HostCalls, HostError, HostRequest, Sandbox, StageLimits,
-    StageOutcome, World,
+    GuestFault, HostAnswer, HostCalls, HostError, HostRequest, Sandbox, StageLimits, StageOutcome,
+    World,
 };
 use thrall::verdict::{FilterAnswer, Situation, Verdict};
 use thrall::wasm::{ComponentReport, LoadError, SandboxSettings, WasmSandbox};
@@ -83,28 +84,51 @@ impl Stage {
         config: &str,
         limits: StageLimits,
     ) -> StageOutcome<String> {
-        let situation = situation(config);
-        let host = Arc::clone(&self.host);
-        let id: ComponentId = report.id;
         match report.world {
             World::Filter => {
-                let called = self.sandbox.filter(id, &envelope(), &situation, limits, host).await;
-                told(called, |answer| match answer {
+                told(self.filter(report, config, limits).await, |answer| match answer {
                     FilterAnswer::Skip { reason } => reason,
                     other => format!("{other:?}"),
                 })
             }
-            World::Hotwire => {
-                let called = self.sandbox.hotwire(id, &envelope(), &situation, limits, host).await;
-                told(called, |answer| answer.map_or("none".to_owned(), |verdict| verdict.reason))
-            }
+            World::Hotwire => told(self.hotwire(report, config, limits).await, |answer| {
+                answer.map_or("none".to_owned(), |verdict| verdict.reason)
+            }),
             World::Action => {
-                let verdict = Verdict::certain("log", "because");
-                let called =
-                    self.sandbox.action(id, &envelope(), &situation, &verdict, limits, host).await;
-                told(called, |plan| format!("{plan:?}"))
+                told(self.action(report, config, limits).await, |plan| format!("{plan:?}"))
             }
         }
+    }
+
+    pub(crate) async fn filter(
+        &self,
+        report: &ComponentReport,
+        config: &str,
+        limits: StageLimits,
+    ) -> StageOutcome<FilterAnswer> {
+        let host = Arc::clone(&self.host);
+        self.sandbox.filter(report.id, &envelope(), &situation(config), limits, host).await
+    }
+
+    pub(crate) async fn hotwire(
+        &self,
+        report: &ComponentReport,
+        config: &str,
+        limits: StageLimits,
+    ) -> StageOutcome<Option<Verdict>> {
+        let host = Arc::clone(&self.host);
+        self.sandbox.hotwire(report.id, &envelope(), &situation(config), limits, host).await
+    }
+
+    pub(crate) async fn action(
+        &self,
+        report: &ComponentReport,
+        config: &str,
+        limits: StageLimits,
+    ) -> StageOutcome<Vec<Operation>> {
+        let (verdict, host) = (Verdict::certain("log", "because"), Arc::clone(&self.host));
+        let (envelope, situation) = (envelope(), situation(config));
+        self.sandbox.action(report.id, &envelope, &situation, &verdict, limits, host).await
     }
 
     /// Calls a guest of `tests/guests` and insists on an answer.

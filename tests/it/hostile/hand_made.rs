@@ -148,14 +148,29 @@ pub(super) fn with_data(bytes: usize) -> Vec<u8> {
     with_module_bytes(&module, 1)
 }
 
-/// Components inside of components, so many deep.
+/// Components inside of components, so many deep, the innermost empty.
 pub(super) fn nested_components(depth: usize) -> Vec<u8> {
     const HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
-    (0..depth).fold(HEADER.to_vec(), |inner, _| {
-        let mut outer = HEADER.to_vec();
-        section(&mut outer, 4, &inner);
-        outer
-    })
+    let mut sizes = vec![HEADER.len()];
+    for level in 0..depth {
+        sizes.push(HEADER.len() + 1 + number(sizes[level]).len() + sizes[level]);
+    }
+    let mut bytes = Vec::new();
+    for size in sizes[..depth].iter().rev() {
+        bytes.extend(HEADER);
+        bytes.push(4);
+        bytes.extend(number(*size));
+    }
+    bytes.extend(HEADER);
+    assert_eq!(bytes.len(), sizes[depth]);
+    bytes
+}
+
+/// A good filter that also holds components so many deep.
+pub(super) fn with_nested_components(depth: usize) -> Vec<u8> {
+    let mut bytes = good();
+    section(&mut bytes, 4, &nested_components(depth));
+    bytes
 }
 
 /// A good filter, then so many custom sections of the same name.
