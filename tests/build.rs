@@ -5,19 +5,24 @@ use std::path::{Path, PathBuf};
 use thrall_guest_builder::{Request, build, shared_target_dir};
 
 /// Folders of `tests/guests`; their packages are called `guest-NAME`.
-const GUESTS: [&str; 18] = [
+const GUESTS: [&str; 23] = [
     "allocates-forever",
+    "asks-anything",
     "asks-ungranted",
     "calls-much",
     "contract-1-0-0-action",
     "contract-1-0-0-filter",
     "contract-1-0-0-hotwire",
+    "decides-anything",
     "echo-action",
     "echo-filter",
     "echo-hotwire",
+    "emits-anything",
     "logs-much",
     "loops-forever",
+    "misbehaves",
     "names-undeclared",
+    "probes-wasi",
     "recurses",
     "returns-100mb",
     "thirty-three-operations",

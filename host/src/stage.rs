@@ -36,6 +36,13 @@ impl StageLimits {
     pub const MAX_TABLE_ENTRIES: usize = 256;
     /// Questions to the host in a whole run.
     pub const MAX_HOST_CALLS: u32 = 64;
+    /// Elements of all tables together; one table may have half of them. A
+    /// bundled language runtime needs some thousands.
+    pub const MAX_TABLE_ELEMENTS: usize = 64 * 1024;
+    /// The longest run of random bytes in one call: enough to seed anything.
+    pub const MAX_RANDOM_BYTES: u64 = 64 * 1024;
+    /// A component's file.
+    pub const MAX_COMPONENT_BYTES: usize = 32 * 1024 * 1024;
     /// The whole run of a recipe on an event, host calls included.
     pub const RUN_TIME: Duration = Duration::from_secs(60);
 

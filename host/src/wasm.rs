@@ -6,7 +6,8 @@
 //! Reading order: `call` (one call), `run_state` (what it holds),
 //! `host_imports` and `wasi_world` (what a guest can reach), `convert` (what
 //! it may answer), `guest_fault` (how it fails); then `component_cache`,
-//! `component_check`, `compile_worker` (how a file becomes callable); `engine`.
+//! `component_check`, `wasi_report`, `compile_worker` (how a file becomes
+//! callable); `engine`.
 
 mod baseline;
 mod bindings;
@@ -27,6 +28,7 @@ mod run_log;
 mod run_state;
 #[cfg(test)]
 mod tests;
+mod wasi_report;
 mod wasi_world;
 
 use std::path::PathBuf;
@@ -37,6 +39,7 @@ use tokio::sync::Semaphore;
 
 pub use self::compile_worker::{SUBCOMMAND as COMPILE_WORKER, compile_worker_main};
 pub use self::component_check::{ComponentReport, LoadError, MAX_COMPONENT_BYTES};
+pub use self::wasi_report::{WasiAnswer, WasiImport};
 
 use self::call::{Call, guarded};
 use self::compile_worker::CompileWorker;
@@ -190,6 +193,11 @@ impl Shared {
     }
 }
 
+/// Marks a failure on the way to the first instruction of the world's function.
+fn not_started(error: wasmtime::Error) -> wasmtime::Error {
+    error.context(guest_fault::NotStarted)
+}
+
 /// The outcome of a call that never began.
 fn not_begun<A>(fault: GuestFault) -> StageOutcome<A> {
     StageOutcome { answer: Err(fault), usage: Usage::default(), logs: Vec::new() }
@@ -228,7 +236,7 @@ impl Sandbox for WasmSandbox {
         let envelope = convert::to_envelope(envelope);
         let situation = convert::to_situation(situation);
         let answer = guarded(async {
-            let guest = linked.instantiate_async(&mut call.store).await?;
+            let guest = linked.instantiate_async(&mut call.store).await.map_err(not_started)?;
             guest.call_decide(&mut call.store, &envelope, &situation).await
         })
         .await;
@@ -257,7 +265,7 @@ impl Sandbox for WasmSandbox {
         let envelope = convert::to_envelope(envelope);
         let situation = convert::to_situation(situation);
         let answer = guarded(async {
-            let guest = linked.instantiate_async(&mut call.store).await?;
+            let guest = linked.instantiate_async(&mut call.store).await.map_err(not_started)?;
             guest.call_evaluate(&mut call.store, &envelope, &situation).await
         })
         .await;
@@ -288,7 +296,7 @@ impl Sandbox for WasmSandbox {
         let situation = convert::to_situation(situation);
         let verdict = convert::to_verdict(verdict);
         let answer = guarded(async {
-            let guest = linked.instantiate_async(&mut call.store).await?;
+            let guest = linked.instantiate_async(&mut call.store).await.map_err(not_started)?;
             guest.call_plan(&mut call.store, &envelope, &situation, &verdict).await
         })
         .await;

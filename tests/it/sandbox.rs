@@ -4,17 +4,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use thrall::clock::TimestampMs;
-use thrall::envelope::sender::Tier;
-use thrall::envelope::{Envelope, Field};
+use thrall::envelope::Field;
 use thrall::operation::Operation;
 use thrall::stage::{
-    ComponentId, GuestFault, HostAnswer, HostCalls, HostError, HostRequest, Sandbox, StageLimits,
-    StageOutcome,
+    GuestFault, HostAnswer, HostCalls, HostError, HostRequest, StageLimits, StageOutcome,
 };
-use thrall::verdict::{FilterAnswer, Situation, Verdict};
-use thrall::wasm::{LoadError, SandboxSettings, WasmSandbox};
+use thrall::verdict::{FilterAnswer, Verdict};
+use thrall::wasm::LoadError;
 use thrall_tests::guests;
+
+use crate::stage::Stage;
 
 /// Answers what is asked for flags, and refuses all else.
 #[derive(Default)]
@@ -31,78 +30,34 @@ impl HostCalls for Flags {
     }
 }
 
-struct Stage {
-    sandbox: WasmSandbox,
+/// A stage, and what its guests asked.
+struct Asked {
+    stage: Stage,
     host: Arc<Flags>,
-    _folder: tempfile::TempDir,
 }
 
-impl Stage {
+impl Asked {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let sandbox = WasmSandbox::new(SandboxSettings {
-            cache_folder: folder.path().join("compiled"),
-            worker_program: "not-needed".into(),
-            concurrent_calls: 2,
-        })
-        .unwrap();
-        Self { sandbox, host: Arc::default(), _folder: folder }
-    }
-
-    fn load(&self, guest: &str) -> ComponentId {
-        self.sandbox.load_bundled(guests::bytes(guest)).unwrap().id
+        let host = Arc::<Flags>::default();
+        Self { stage: Stage::with_host(host.clone()), host }
     }
 
     async fn hotwire(&self, guest: &str) -> StageOutcome<Option<Verdict>> {
-        let id = self.load(guest);
-        let limits = StageLimits::decider();
-        self.sandbox.hotwire(id, &envelope(), &situation(), limits, self.host.clone()).await
+        self.stage.hotwire(&self.stage.guest(guest), "{}", StageLimits::decider()).await
     }
 
     async fn filter(&self, guest: &str) -> StageOutcome<FilterAnswer> {
-        let id = self.load(guest);
-        let limits = StageLimits::decider();
-        self.sandbox.filter(id, &envelope(), &situation(), limits, self.host.clone()).await
+        self.stage.filter(&self.stage.guest(guest), "{}", StageLimits::decider()).await
     }
 
     async fn action(&self, guest: &str) -> StageOutcome<Vec<Operation>> {
-        let id = self.load(guest);
-        let verdict = Verdict::certain("log", "because");
-        let limits = StageLimits::action();
-        self.sandbox
-            .action(id, &envelope(), &situation(), &verdict, limits, self.host.clone())
-            .await
-    }
-}
-
-fn envelope() -> Envelope {
-    Envelope {
-        id: "event-1".to_owned(),
-        trigger: "on_mail".to_owned(),
-        source: "test".to_owned(),
-        parent: None,
-        depth: 0,
-        received_at: TimestampMs(1_770_000_000_000),
-        root: None,
-        lineage: Vec::new(),
-        fields: vec![Field::new("body_text", "hello")],
-    }
-}
-
-fn situation() -> Situation {
-    Situation {
-        now: TimestampMs(1_770_000_000_000),
-        seed: 7,
-        tier: Tier::Known,
-        context: vec![Field::new("mood", "calm")],
-        gathered: Vec::new(),
-        config: "{}".to_owned(),
+        self.stage.action(&self.stage.guest(guest), "{}", StageLimits::action()).await
     }
 }
 
 #[tokio::test]
 async fn hostile_guests_fail_by_name_within_their_limits() {
-    let stage = Stage::new();
+    let stage = Asked::new();
     let limits = StageLimits::decider();
     for (guest, is_named) in [
         (
@@ -131,7 +86,7 @@ async fn hostile_guests_fail_by_name_within_their_limits() {
 
 #[tokio::test]
 async fn guests_that_ask_too_much_get_the_allowed_part() {
-    let stage = Stage::new();
+    let stage = Asked::new();
 
     let logged = stage.hotwire("logs-much").await;
     assert!(logged.answer.is_ok(), "{:?}", logged.answer);
@@ -156,8 +111,8 @@ async fn guests_that_ask_too_much_get_the_allowed_part() {
 
 #[test]
 fn files_that_do_not_fit_are_refused_when_they_are_loaded() {
-    let stage = Stage::new();
-    let load = |guest| stage.sandbox.load_bundled(guests::bytes(guest)).unwrap_err();
+    let stage = Asked::new();
+    let load = |guest| stage.stage.load(guests::bytes(guest)).unwrap_err();
     assert_eq!(load("core-module"), LoadError::CoreModule);
     assert_eq!(load("wrong-world"), LoadError::WrongWorld(vec!["hello".to_owned()]));
     let reason = load("unknown-import").to_string();
@@ -166,7 +121,7 @@ fn files_that_do_not_fit_are_refused_when_they_are_loaded() {
 
 #[tokio::test]
 async fn every_world_is_told_everything_and_the_same_input_gives_the_same_answer() {
-    let stage = Stage::new();
+    let stage = Asked::new();
     let first = (
         stage.filter("echo-filter").await,
         stage.hotwire("echo-hotwire").await,
@@ -196,7 +151,7 @@ async fn every_world_is_told_everything_and_the_same_input_gives_the_same_answer
 
 #[tokio::test]
 async fn guests_of_contract_1_0_0_still_run() {
-    let stage = Stage::new();
+    let stage = Asked::new();
     let seen = vec![Field::new("seen", "event-1")];
     let filter = stage.filter("contract-1-0-0-filter").await.answer;
     assert_eq!(filter, Ok(FilterAnswer::Inject { fields: seen }));

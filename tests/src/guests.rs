@@ -9,9 +9,10 @@ const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0\
     \x0a\x04\x01\x02\0\x0b";
 
 /// What each guest does is said on top of its `src/lib.rs`.
-pub const GUESTS: [(&str, &[u8]); 19] = [
+pub const GUESTS: [(&str, &[u8]); 24] = [
     ("core-module", CORE_MODULE),
     ("allocates-forever", include_bytes!(concat!(env!("OUT_DIR"), "/allocates-forever.wasm"))),
+    ("asks-anything", include_bytes!(concat!(env!("OUT_DIR"), "/asks-anything.wasm"))),
     ("asks-ungranted", include_bytes!(concat!(env!("OUT_DIR"), "/asks-ungranted.wasm"))),
     ("calls-much", include_bytes!(concat!(env!("OUT_DIR"), "/calls-much.wasm"))),
     (
@@ -26,12 +27,16 @@ pub const GUESTS: [(&str, &[u8]); 19] = [
         "contract-1-0-0-hotwire",
         include_bytes!(concat!(env!("OUT_DIR"), "/contract-1-0-0-hotwire.wasm")),
     ),
+    ("decides-anything", include_bytes!(concat!(env!("OUT_DIR"), "/decides-anything.wasm"))),
     ("echo-action", include_bytes!(concat!(env!("OUT_DIR"), "/echo-action.wasm"))),
     ("echo-filter", include_bytes!(concat!(env!("OUT_DIR"), "/echo-filter.wasm"))),
     ("echo-hotwire", include_bytes!(concat!(env!("OUT_DIR"), "/echo-hotwire.wasm"))),
+    ("emits-anything", include_bytes!(concat!(env!("OUT_DIR"), "/emits-anything.wasm"))),
     ("logs-much", include_bytes!(concat!(env!("OUT_DIR"), "/logs-much.wasm"))),
     ("loops-forever", include_bytes!(concat!(env!("OUT_DIR"), "/loops-forever.wasm"))),
+    ("misbehaves", include_bytes!(concat!(env!("OUT_DIR"), "/misbehaves.wasm"))),
     ("names-undeclared", include_bytes!(concat!(env!("OUT_DIR"), "/names-undeclared.wasm"))),
+    ("probes-wasi", include_bytes!(concat!(env!("OUT_DIR"), "/probes-wasi.wasm"))),
     ("recurses", include_bytes!(concat!(env!("OUT_DIR"), "/recurses.wasm"))),
     ("returns-100mb", include_bytes!(concat!(env!("OUT_DIR"), "/returns-100mb.wasm"))),
     (

@@ -17,6 +17,7 @@ use crate::recipes::EvaluatorKind;
 use crate::recipes::folder::MAX_COMPONENT_BYTES;
 use crate::recipes::registry::{Entry, Registry, State};
 use crate::strict_toml::Problem;
+use crate::wasm::{ComponentReport, WasiAnswer};
 
 pub(super) async fn run(
     home: &Path,
@@ -158,6 +159,9 @@ async fn check_file(
                         report.imports.join(", ")
                     }
                 ))?;
+                for line in wasi_lines(&report) {
+                    printer.line(&line)?;
+                }
                 Ok(Outcome::Done)
             }
             Err(error) => {
@@ -179,6 +183,22 @@ pub(super) fn read_recipe(home: &Home, name: &str) -> anyhow::Result<Vec<u8>> {
     }
     read_bounded(&home.recipes().join(format!("{name}.toml")))
         .with_context(|| format!("no recipe is called {name:?}"))
+}
+
+/// What a component that imports WASI meets there, one line for each answer.
+fn wasi_lines(report: &ComponentReport) -> Vec<String> {
+    WasiAnswer::ALL
+        .into_iter()
+        .filter_map(|answer| {
+            let met: Vec<&str> = report
+                .wasi
+                .iter()
+                .filter(|import| import.meets == answer)
+                .map(|import| import.interface.as_str())
+                .collect();
+            (!met.is_empty()).then(|| format!("  {}: {}", answer.phrase(), met.join(", ")))
+        })
+        .collect()
 }
 
 /// A component one byte too large is read as such, and refused by its size.

@@ -13,7 +13,7 @@ use crate::plain_file;
 use crate::strict_toml::{MAX_FILE_BYTES, Problem};
 
 /// The largest component that is read, in bytes.
-pub const MAX_COMPONENT_BYTES: usize = 32 * 1024 * 1024;
+pub const MAX_COMPONENT_BYTES: usize = crate::stage::StageLimits::MAX_COMPONENT_BYTES;
 /// More files than this in one folder are an accident or an attack.
 const MAX_FILES: usize = 1000;
 

@@ -15,6 +15,7 @@ use crate::stage::ComponentId;
 use super::component_check::{self, ComponentReport, LoadError};
 use super::linker::{LinkedComponent, Linkers};
 use super::printable::printable;
+use super::wasi_report::wasi_imports;
 
 /// Reasons from the compiler quote the file.
 const MAX_REASON_BYTES: usize = 1000;
@@ -41,7 +42,8 @@ pub(super) fn prepare(
     let (world, imports) = component_check::inspect(engine, &component.component_type())?;
     let linked =
         linkers.link(world, &component).map_err(|reason| LoadError::Mismatch(chain(&reason)))?;
-    let report = ComponentReport { id, world, imports, size: bytes.len() as u64 };
+    let wasi = wasi_imports(&imports);
+    let report = ComponentReport { id, world, imports, wasi, size: bytes.len() as u64 };
     Ok(Loaded { report, linked })
 }
 

@@ -7,13 +7,14 @@ use wasmtime::Engine;
 use wasmtime::component::types::{Component as ComponentType, ComponentItem};
 
 use crate::ids::Digest;
-use crate::stage::{ComponentId, World};
+use crate::stage::{ComponentId, StageLimits, World};
 
 use super::linker::export_name;
 use super::printable::printable;
+use super::wasi_report::WasiImport;
 
 /// The largest component file, in bytes.
-pub const MAX_COMPONENT_BYTES: usize = 32 * 1024 * 1024;
+pub const MAX_COMPONENT_BYTES: usize = StageLimits::MAX_COMPONENT_BYTES;
 
 /// Our interfaces that a world offers, as grants name them.
 const READS: [&str; 4] = ["log", "context-read", "journal-read", "breaker-read"];
@@ -36,6 +37,8 @@ pub struct ComponentReport {
     /// Sorted. Ours as grants name them (`context-read`), WASI's with their
     /// package and without version (`wasi:cli/stdout`).
     pub imports: Vec<String>,
+    /// The WASI ones among them, with what stands behind each.
+    pub wasi: Vec<WasiImport>,
     /// Bytes of the file.
     pub size: u64,
 }

@@ -28,7 +28,7 @@ const FIBER_STACK: usize = 2 << 20;
 const MODULES_PER_COMPONENT: u32 = 64;
 const MEMORIES_PER_COMPONENT: u32 = 4;
 const TABLES_PER_COMPONENT: u32 = 8;
-pub(super) const TABLE_ELEMENTS: usize = 32 << 10;
+const TABLE_ELEMENTS: usize = StageLimits::MAX_TABLE_ELEMENTS / 2;
 
 /// The host's own bookkeeping for one instance. It grows with the number of
 /// functions; a bundled Python needs more than the default of 1 MiB.

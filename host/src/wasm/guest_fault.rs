@@ -14,6 +14,17 @@ use super::run_state::RunState;
 const MAX_TEXT_BYTES: usize = 500;
 const MAX_NAME_BYTES: usize = 120;
 
+/// On an error: the instance could not be made. A start function that traps
+/// is the guest's failure all the same.
+#[derive(Debug)]
+pub(super) struct NotStarted;
+
+impl std::fmt::Display for NotStarted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("the component could not be instantiated")
+    }
+}
+
 /// Names why a call failed.
 pub(super) fn classify(
     error: &wasmtime::Error,
@@ -40,6 +51,9 @@ pub(super) fn classify(
     match error.downcast_ref::<Trap>() {
         Some(trap) if is_malformed_value(*trap) => GuestFault::BadAnswer(text_of(*trap)),
         Some(trap) => GuestFault::Trapped(place(&text_of(*trap), backtrace)),
+        None if backtrace.is_none() && error.is::<NotStarted>() => {
+            GuestFault::NotLoaded(cause(error))
+        }
         // Not in the guest's code, so it is the answer that cannot be read.
         None if backtrace.is_none() => GuestFault::BadAnswer(cause(error)),
         None => GuestFault::Trapped(place(&cause(error), backtrace)),

@@ -3,7 +3,7 @@
 
 use wasmtime::{ResourceLimiter, Result};
 
-use super::engine::TABLE_ELEMENTS;
+use crate::stage::StageLimits;
 
 /// Counts what a run has, and says no beyond its limit.
 #[derive(Debug)]
@@ -17,9 +17,6 @@ pub(super) struct MemoryLimiter {
     table_elements: usize,
 }
 
-/// Elements of all tables together: as many as a bundled language runtime has,
-/// with room.
-const ALL_TABLE_ELEMENTS: usize = 2 * TABLE_ELEMENTS;
 /// One component never has more; the pool holds the finer limits.
 const MAX_ITEMS: usize = 64;
 
@@ -85,7 +82,7 @@ impl ResourceLimiter for MemoryLimiter {
         _maximum: Option<usize>,
     ) -> Result<bool> {
         let wanted = self.table_elements.saturating_add(desired.saturating_sub(current));
-        let fits = wanted <= ALL_TABLE_ELEMENTS;
+        let fits = wanted <= StageLimits::MAX_TABLE_ELEMENTS;
         if fits {
             self.table_elements = wanted;
         }

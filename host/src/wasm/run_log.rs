@@ -6,6 +6,10 @@ use crate::stage::{LogLevel, LogLine, StageLimits};
 
 use super::printable::printable;
 
+/// How much of a line is looked at: what escape sequences take up may be more
+/// than what is shown.
+const LOOKED_AT: usize = 4 * StageLimits::MAX_LOG_LINE_BYTES;
+
 /// Collects the lines of one call.
 #[derive(Debug, Default)]
 pub(super) struct RunLog {
@@ -28,7 +32,13 @@ impl RunLog {
             self.dropped += 1;
             return;
         }
-        let message = printable(message, StageLimits::MAX_LOG_LINE_BYTES);
+        // A line of megabytes is not read to its end to find out that nothing
+        // of the rest would be kept.
+        let looked_at = message.floor_char_boundary(LOOKED_AT);
+        let message = printable(
+            message.get(..looked_at).unwrap_or_default(),
+            StageLimits::MAX_LOG_LINE_BYTES,
+        );
         self.lines.push(LogLine { level, message });
     }
 

@@ -26,8 +26,6 @@ use crate::stage::StageLimits;
 use super::run_log::Printed;
 use super::run_state::{RunState, SharedLog};
 
-/// The longest run of random bytes in one call: enough to seed anything.
-const MAX_RANDOM_BYTES: u64 = 64 << 10;
 /// Random bytes before they repeat.
 const RANDOM_PERIOD_BLOCKS: u64 = 64;
 /// What a stream takes in one write.
@@ -50,7 +48,7 @@ impl WasiWorld {
             .secure_random(random_bytes("random", seed))
             .insecure_random(random_bytes("insecure-random", seed))
             .insecure_random_seed(u128::from(seed))
-            .max_random_size(MAX_RANDOM_BYTES)
+            .max_random_size(StageLimits::MAX_RANDOM_BYTES)
             .stdout(LogStream { log: log.clone(), stream: Printed::Stdout })
             .stderr(LogStream { log, stream: Printed::Stderr })
             .allow_tcp(false)
