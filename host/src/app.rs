@@ -4,9 +4,11 @@
 //! `app/performing.rs`.
 
 pub mod health;
+pub mod listings;
 pub mod performing;
 pub mod recipe_loading;
 pub mod reload;
+pub mod reloader;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -34,6 +36,7 @@ use crate::pipeline::guard::GuardRules;
 use crate::pipeline::ports::Ports;
 use crate::recipes::EvaluatorKind;
 use crate::recipes::registry::{Registry, State};
+use crate::roles;
 use crate::store::{Reader, Store};
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
@@ -315,13 +318,16 @@ impl App {
         let mut problems = recipe_problems(&registry);
         problems.extend(self.prompt_problems.load().iter().cloned());
         let live = registry.entries().filter(|entry| matches!(entry.state, State::Live(_))).count();
+        let separation = self.config.roles.separation();
         Health {
             status: if problems.is_empty() { "ok" } else { "degraded" }.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             recipes_live: live,
             waiting: self.engine.waiting(),
             model: self.model_summary(),
-            separation: "advisory".to_owned(),
+            separation: separation.as_str().to_owned(),
+            separation_reason: separation.reason().to_owned(),
+            mode_ceiling: roles::ceiling(&self.config).as_str().to_owned(),
             problems,
         }
     }

@@ -3,8 +3,8 @@
 //! In reading order, inner layers first; each may use those before it:
 //! ids, clock, envelope, verdict, operation, stage; strict_toml, recipes,
 //! grants, journal, buffers, model; pipeline, rehearsal; wasm, capabilities,
-//! store, outbox; config, home, telemetry, shipped, model_files, engine, app;
-//! server, cli. The map of all of it is ARCHITECTURE.md.
+//! store, outbox; config, home, roles, telemetry, shipped, model_files, engine,
+//! app; server, cli. The map of all of it is ARCHITECTURE.md.
 
 pub mod app;
 pub mod buffers;
@@ -25,6 +25,7 @@ pub mod outbox;
 pub mod pipeline;
 pub mod recipes;
 pub mod rehearsal;
+pub mod roles;
 pub mod server;
 pub mod shipped;
 pub mod stage;
