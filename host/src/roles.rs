@@ -185,7 +185,12 @@ impl Roles {
             Role::Agent => (&self.agent_users, &self.agent_groups),
             Role::Source => return SocketAccess { mode: 0o660, group: None },
         };
-        let needs_no_group = users.iter().all(|uid| *uid == ROOT || *uid == self.service);
+        let is_member = |uid: u32| {
+            let agent = self.agents.iter().find(|agent| agent.uid == uid);
+            agent.is_some_and(|agent| groups.iter().any(|group| agent.gids.contains(group)))
+        };
+        let needs_no_group =
+            users.iter().all(|uid| *uid == ROOT || *uid == self.service || is_member(*uid));
         match groups.as_slice() {
             [] if needs_no_group => SocketAccess { mode: 0o660, group: None },
             [group] if needs_no_group => SocketAccess { mode: 0o660, group: Some(*group) },

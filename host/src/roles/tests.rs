@@ -102,5 +102,12 @@ fn a_sockets_file_is_as_narrow_as_a_mode_can_say() {
     assert_eq!(only(&[], &[950]), SocketAccess { mode: 0o660, group: Some(950) });
     assert_eq!(only(&[1001], &[]), SocketAccess { mode: 0o666, group: None });
     assert_eq!(only(&[], &[950, 952]), SocketAccess { mode: 0o666, group: None });
+    let in_the_group = Roles {
+        agent_users: vec![1001],
+        agent_groups: vec![950],
+        agents: vec![peer(1001, &[950, 1001])],
+        ..Roles::default()
+    };
+    assert_eq!(in_the_group.socket_access(Role::Agent).group, Some(950));
     assert_eq!(roles().socket_access(Role::Source), SocketAccess { mode: 0o660, group: None });
 }
