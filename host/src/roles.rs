@@ -99,15 +99,15 @@ pub struct SocketAccess {
 
 impl Roles {
     pub fn separation(&self) -> Separation {
-        if self.agents.is_empty() {
+        if self.real_agents().next().is_none() {
             let reason = if self.agent_groups.is_empty() {
                 "no agent user is set in [roles]"
             } else {
-                "no account of this machine is in the agent_groups of [roles]"
+                "nobody but the service is in the agent_groups of [roles]"
             };
             return Separation::Advisory(reason.to_owned());
         }
-        let shared = self.agents.iter().find_map(|agent| {
+        let shared = self.real_agents().find_map(|agent| {
             let uid = agent.uid;
             if uid == ROOT {
                 Some("the agent is root".to_owned())
@@ -120,6 +120,14 @@ impl Roles {
             }
         });
         shared.map_or(Separation::Strict, Separation::Advisory)
+    }
+
+    /// Agents without the service's own user, which is in the agent's group only
+    /// to share files with it; unless it is named as an agent.
+    pub fn real_agents(&self) -> impl Iterator<Item = &Peer> {
+        self.agents
+            .iter()
+            .filter(|agent| agent.uid != self.service || self.agent_users.contains(&agent.uid))
     }
 
     /// As whom a peer comes in at the socket of a role, or why not. The

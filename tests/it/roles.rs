@@ -174,10 +174,7 @@ fn hostile_bodies() -> Vec<Vec<u8>> {
 fn nothing_that_an_agent_or_a_source_sends_changes_what_is_the_operators() {
     let ways = ways();
     let before = operators_things::of(&ways.home);
-    assert!(
-        before["recipes"].contains("\\\"careful\\\" \\\"live\\\" \\\"manual\\\""),
-        "{before:?}"
-    );
+    assert!(before["recipes"].contains("\"careful\" \"live\" \"manual\""), "{before:?}");
     let bodies = hostile_bodies();
     for (role, at) in [Role::Agent, Role::Source].into_iter().flat_map(|role| {
         let doors = if role == Role::Agent { &ways.agent } else { &ways.relay };
@@ -191,7 +188,7 @@ fn nothing_that_an_agent_or_a_source_sends_changes_what_is_the_operators() {
             }
         }
         for path in ROUTES.iter().map(|route| route.path).chain(WIDENING) {
-            for spelling in spellings(path) {
+            for spelling in spellings(path).into_iter().filter(|spelling| spelling != path) {
                 for method in ["GET", "POST"] {
                     let answer = send(at, method, &spelling, &[], &bodies[0]).unwrap();
                     assert!(
@@ -221,7 +218,7 @@ fn nothing_that_an_agent_or_a_source_sends_changes_what_is_the_operators() {
     }
     // Read anew, so that whatever was left anywhere would come into force.
     assert_eq!(ask(&ways.operator[0], "POST", "/thrall/reload").status, 200);
-    assert_eq!(before, operators_things::of(&ways.home));
+    operators_things::assert_unchanged(&before, &ways.home);
     assert!(ways.home.journal().is_empty(), "and nothing became an event");
 }
 
@@ -327,9 +324,11 @@ fn event_kinds_of_the_host_and_undeclared_ones_are_refused() {
     let answer = bring(&ways.bridge[0], &team_mail("m2"));
     assert_eq!(answer.status, 403, "the bridge brings on_event alone: {answer:?}");
     assert_eq!(
-        ways.home
-            .database()
-            .query_row("SELECT count(*) FROM envelopes", [], |row| row.get::<_, i64>(0)),
+        ways.home.database().query_row(
+            "SELECT count(*) FROM envelopes WHERE source <> 'tick'",
+            [],
+            |row| row.get::<_, i64>(0)
+        ),
         Ok(0)
     );
 }

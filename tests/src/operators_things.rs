@@ -1,7 +1,7 @@
 //! Everything that is the operator's to change, as it stands: what no request
 //! of anybody else may alter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -56,16 +56,29 @@ fn recipes(home: &TestHome) -> String {
     let answer = send(&operator, "GET", "/thrall/recipes", &[], b"").unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     let grants = send(&operator, "GET", "/thrall/grants", &[], b"").unwrap();
+    // What is suspended or rejected may do nothing; the agent can put such a
+    // recipe there at any time.
     let modes: Vec<String> = answer.body["recipes"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|recipe| {
-            format!(
-                "{} {} {} {}",
-                recipe["name"], recipe["state"], recipe["mode"], recipe["file_mode"]
-            )
-        })
+        .filter(|recipe| recipe["state"] != "suspended" && recipe["state"] != "rejected")
+        .map(|recipe| format!("{} {} {}", recipe["name"], recipe["state"], recipe["mode"]))
         .collect();
-    format!("{modes:?} {}", grants.body)
+    format!("{} {}", modes.join(", "), grants.body)
+}
+
+/// Insists that nothing has changed, and names what has.
+///
+/// # Panics
+/// When something has.
+pub fn assert_unchanged(before: &BTreeMap<String, String>, home: &TestHome) {
+    let after = of(home);
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let changed: Vec<_> = names
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name))
+        .map(|name| (name, before.get(name), after.get(name)))
+        .collect();
+    assert!(changed.is_empty(), "{changed:#?}");
 }

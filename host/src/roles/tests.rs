@@ -22,6 +22,14 @@ fn different_users_are_strict() {
     assert_eq!(roles().separation(), Separation::Strict);
     let one = Roles { service: 900, agents: vec![peer(1001, &[])], ..Roles::default() };
     assert_eq!(one.separation(), Separation::Strict);
+    // The service is in the agent's group, to share files with it.
+    let shared = Roles {
+        agent_groups: vec![950],
+        agent_users: Vec::new(),
+        agents: vec![peer(900, &[900, 950]), peer(1001, &[950])],
+        ..roles()
+    };
+    assert_eq!(shared.separation(), Separation::Strict);
 }
 
 #[test]
@@ -29,9 +37,21 @@ fn one_user_in_two_roles_is_advisory_and_says_which() {
     let with = |agent: Peer| Roles { agents: vec![peer(1001, &[]), agent], ..roles() };
     for (roles, reason) in [
         (Roles::default(), "no agent user is set"),
-        (Roles { agent_groups: vec![950], ..Roles::default() }, "no account of this machine"),
+        (Roles { agent_groups: vec![950], ..Roles::default() }, "nobody but the service"),
+        (
+            Roles {
+                service: 900,
+                agent_groups: vec![950],
+                agents: vec![peer(900, &[950])],
+                ..Roles::default()
+            },
+            "nobody but the service",
+        ),
         (with(peer(0, &[])), "the agent is root"),
-        (with(peer(900, &[])), "agent and service are one user (uid 900)"),
+        (
+            Roles { agent_users: vec![900], ..with(peer(900, &[])) },
+            "agent and service are one user (uid 900)",
+        ),
         (with(peer(1002, &[])), "agent and operator are one user (uid 1002)"),
         (with(peer(1004, &[950, 951])), "agent and operator are one user (uid 1004)"),
     ] {

@@ -18,7 +18,7 @@ const STICKY: u32 = 0o1000;
 /// A line for each place, with what to do.
 pub fn of_home(home: &Home, roles: &Roles) -> Vec<String> {
     let mut found = Vec::new();
-    for agent in &roles.agents {
+    for agent in roles.real_agents() {
         for inside in NOT_THE_AGENTS {
             let path = home.root().join(inside);
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
@@ -46,10 +46,14 @@ pub fn of_home(home: &Home, roles: &Roles) -> Vec<String> {
 }
 
 /// Whether an agent cannot write recipes/, which is no danger, only useless.
+/// Nothing is said of a user whose groups are not known, having no account.
 pub fn recipes_out_of_reach(home: &Home, roles: &Roles) -> Option<String> {
     let path = home.recipes();
     let metadata = std::fs::metadata(&path).ok()?;
-    let agent = roles.agents.iter().find(|agent| !may(agent, &metadata, Access::Write))?;
+    let agent = roles
+        .agents
+        .iter()
+        .find(|agent| !agent.gids.is_empty() && !may(agent, &metadata, Access::Write))?;
     Some(format!(
         "the agent (uid {}) cannot write {}: give it the agent's group and run `chmod 2770 {}`",
         agent.uid,
