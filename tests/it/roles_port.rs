@@ -34,7 +34,7 @@ fn without_http_there_is_no_port_and_no_token() {
 #[test]
 fn without_the_right_token_there_is_only_a_challenge() {
     let (home, serving, at) = served();
-    let At::Port { port, token } = &at else { unreachable!() };
+    let At::Port { port, token } = &at else { panic!("{at:?}") };
     assert_eq!(health(&at, &[]).status, 200);
     let no_token = At::Port { port: *port, token: String::new() };
     let answer = health(&no_token, &[]);
@@ -71,7 +71,7 @@ fn without_the_right_token_there_is_only_a_challenge() {
 #[test]
 fn a_page_in_a_browser_gets_nothing_even_with_a_token() {
     let (_home, _serving, at) = served();
-    let At::Port { port, .. } = &at else { unreachable!() };
+    let At::Port { port, .. } = &at else { panic!("{at:?}") };
     let own = format!("localhost:{port}");
     assert_eq!(health(&at, &[("Host", &own)]).status, 200);
     let rebound = format!("evil.example:{port}");

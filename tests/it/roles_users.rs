@@ -38,7 +38,7 @@ impl Machine {
     fn new() -> Option<Self> {
         let home = TestHome::new();
         if std::fs::metadata(home.path("state")).unwrap().uid() != 0 {
-            eprintln!("SKIPPED: users cannot be told apart, only root can run programs as others");
+            skipped("only root can run programs as other users");
             return None;
         }
         let programs = TempDir::new().unwrap();
@@ -53,7 +53,7 @@ impl Machine {
         let machine = Self { home, programs };
         machine.give_to_their_owners();
         if let Err(error) = machine.command(AGENT, "thrall").arg("--version").output() {
-            eprintln!("SKIPPED: programs cannot be run as another user here: {error}");
+            skipped(&format!("programs cannot be run as another user here: {error}"));
             return None;
         }
         Some(machine)
@@ -121,6 +121,12 @@ impl Machine {
         drop(child.stdin.take().unwrap().write_all(&text));
         answer_of(&child.wait_with_output().unwrap().stdout)
     }
+}
+
+/// Shown also where the test passes: .config/nextest.toml.
+#[expect(clippy::print_stderr, reason = "a test that did not run must not look like one that did")]
+fn skipped(why: &str) {
+    eprintln!("SKIPPED: users were not told apart: {why}");
 }
 
 fn open_folder(path: &Path) {

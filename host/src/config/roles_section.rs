@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use toml::de::DeValue;
 
 use super::file::section;
+use crate::ids::nearest;
 use crate::roles::accounts::Accounts;
 use crate::roles::{Peer, Roles};
-use crate::strict_toml::Table;
+use crate::strict_toml::{Problem, Table};
 
 /// Whether a list names users or groups.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,7 +69,7 @@ fn ids(table: &Table<'_>, key: &str, kind: Kind, accounts: &Accounts) -> Vec<u32
         return Vec::new();
     };
     let mut found = Vec::new();
-    for item in items.iter() {
+    for item in items {
         let at = item.span().start;
         let number = match item.get_ref() {
             DeValue::String(name) => match name.parse::<u32>() {
@@ -112,9 +113,8 @@ fn unknown(
         Kind::User => accounts.user_names().collect(),
         Kind::Group => accounts.group_names().collect(),
     };
-    let problem =
-        crate::strict_toml::Problem::at(table.sink().file(), table.sink().text(), at, what);
-    table.sink().add(crate::strict_toml::Problem {
+    let problem = Problem::at(table.sink().file(), table.sink().text(), at, what);
+    table.sink().add(Problem {
         expected: Some(format!(
             "a {} of /etc/{}, or its number",
             kind.word(),
@@ -123,7 +123,7 @@ fn unknown(
                 Kind::Group => "group",
             }
         )),
-        nearest: crate::ids::nearest(name, names).map(str::to_owned),
+        nearest: nearest(name, names).map(str::to_owned),
         ..problem
     });
 }

@@ -68,3 +68,32 @@ fn remove(path: &Path) -> anyhow::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_is_put_in_its_place_with_its_mode_and_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::new(folder.path());
+        fs::create_dir(folder.path().join("run")).unwrap();
+        let gid = rustix::process::getegid().as_raw();
+        let roles = Roles { agent_groups: vec![gid], ..Roles::default() };
+        let (first, warning) = bind(&home, &Door::agent(), &roles).unwrap();
+        assert_eq!(warning, None);
+        let socket = fs::metadata(home.socket("agent")).unwrap();
+        assert_eq!((socket.mode() & 0o777, socket.gid()), (0o660, gid));
+        assert_eq!(fs::metadata(home.binding()).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(fs::read_dir(home.binding()).unwrap().count(), 0);
+        // What a service that died left behind is replaced.
+        drop(first);
+        let wide = Roles { agent_users: vec![77], ..Roles::default() };
+        let (_second, _) = bind(&home, &Door::agent(), &wide).unwrap();
+        let again = fs::metadata(home.socket("agent")).unwrap();
+        assert_eq!(again.mode() & 0o777, 0o666);
+        assert_ne!(socket.ino(), again.ino());
+    }
+}
