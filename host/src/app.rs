@@ -6,9 +6,11 @@
 pub mod grant_files;
 pub mod health;
 mod kept_components;
+pub mod listings;
 pub mod performing;
 pub mod recipe_loading;
 pub mod reload;
+pub mod reloader;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -41,6 +43,7 @@ use crate::recipes::EvaluatorKind;
 use crate::recipes::registry::{Registry, State, Terms};
 use crate::recipes::trip_wire::Trip;
 use crate::store::{Reader, Store, TrippedRevision};
+use crate::roles;
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
 use health::Health;
@@ -384,13 +387,16 @@ impl App {
         problems.extend(self.prompt_problems.load().iter().cloned());
         problems.extend(self.breakers.problems());
         let live = registry.entries().filter(|entry| matches!(entry.state, State::Live(_))).count();
+        let separation = self.config.roles.separation();
         Health {
             status: if problems.is_empty() { "ok" } else { "degraded" }.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             recipes_live: live,
             waiting: self.engine.waiting(),
             model: self.model_summary(),
-            separation: "advisory".to_owned(),
+            separation: separation.as_str().to_owned(),
+            separation_reason: separation.reason().to_owned(),
+            mode_ceiling: roles::ceiling(&self.config).as_str().to_owned(),
             problems,
         }
     }

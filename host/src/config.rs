@@ -7,16 +7,21 @@
 mod file;
 mod model_section;
 mod old_keys;
+mod roles_section;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::envelope::sender::TrustList;
+use crate::roles::Roles;
+use crate::roles::accounts::Accounts;
 use crate::strict_toml::Problem;
 
 pub use file::parse;
@@ -40,6 +45,10 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Events that may wait in one lane before its source has to.
     pub max_pending_per_lane: usize,
+    /// Who is operator and who is agent.
+    pub roles: Roles,
+    /// Where HTTP listens besides the sockets; a loopback address.
+    pub http: Option<SocketAddr>,
     /// Worth saying, not worth refusing.
     pub warnings: Vec<String>,
 }
@@ -88,6 +97,18 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let bytes = std::fs::read(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        file::parse_bytes(&path.display().to_string(), &bytes).map_err(ConfigError::Invalid)
+        let mut config =
+            file::parse_bytes(&path.display().to_string(), &bytes, &Accounts::of_machine())
+                .map_err(ConfigError::Invalid)?;
+        config.roles.service = service_of(path);
+        Ok(config)
     }
+}
+
+/// The user that the service is: whoever owns `state/` beside the
+/// configuration, so that an operator who runs a command is not taken for it.
+fn service_of(config_file: &Path) -> u32 {
+    let state = config_file.with_file_name("state");
+    std::fs::metadata(state)
+        .map_or_else(|_| rustix::process::geteuid().as_raw(), |metadata| metadata.uid())
 }

@@ -23,9 +23,9 @@ use crate::operation::Operation;
 use crate::pipeline::guard::{self, GuardRules};
 use crate::pipeline::ports::{FactError, Ports};
 use crate::pipeline::{self, RunInput};
-use crate::recipes::EvaluatorKind;
 use crate::recipes::registry::{Registry, Revision};
 use crate::recipes::trip_wire::{SenderOfRun, Trip, TripWire};
+use crate::recipes::{EvaluatorKind, TriggerSpec};
 use crate::stage::StageLimits;
 use crate::store::{Accepted, Incoming, OutboxRow, PendingEvent, Store, StoreError};
 use lanes::Lanes;
@@ -303,9 +303,14 @@ fn room_for<'a>(events: impl Iterator<Item = &'a Envelope>) -> HashMap<String, u
     wanted
 }
 
+/// Exactly the words that are declared. Without any: those that a recipe can
+/// wait for and that are not the host's; another spelling is another word.
 fn may_bring(source: &Source, trigger: &str) -> bool {
-    let declared = source.triggers.iter().any(|allowed| allowed == trigger);
-    declared || (source.triggers.is_empty() && !HOST_TRIGGERS.contains(&trigger))
+    if source.triggers.is_empty() {
+        TriggerSpec::KINDS.contains(&trigger) && !HOST_TRIGGERS.contains(&trigger)
+    } else {
+        source.triggers.iter().any(|allowed| allowed == trigger)
+    }
 }
 
 /// Puts the host's stamps on a draft. Fields that only the host may set are
@@ -319,7 +324,7 @@ fn stamp(
 ) -> Incoming {
     let id = draft.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let mut fields = draft.fields;
-    fields.retain(|field| !field.name.starts_with("host."));
+    fields.retain(|field| !field.name.to_ascii_lowercase().starts_with("host."));
     if !source.may_assert_sender {
         disown_sender(&source.name, &mut fields);
     }

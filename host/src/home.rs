@@ -117,6 +117,17 @@ impl Home {
         self.root.join("run").join(format!("{name}.sock"))
     }
 
+    /// Where sockets are made ready before they are put in their place; nobody
+    /// else can enter it.
+    pub fn binding(&self) -> PathBuf {
+        self.root.join("run").join(".new")
+    }
+
+    /// Tokens of the port, one file for each role and source.
+    pub fn tokens(&self) -> PathBuf {
+        self.state().join("tokens")
+    }
+
     /// A handle from which no name leads out of the folder.
     ///
     /// # Errors

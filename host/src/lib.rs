@@ -3,7 +3,7 @@
 //! In reading order, inner layers first; each may use those before it:
 //! ids, clock, envelope, verdict, operation, stage; strict_toml, plain_file,
 //! recipes, grants, journal, buffers, breakers, model; pipeline, rehearsal; wasm,
-//! capabilities, store, outbox; config, home, telemetry, shipped, model_files, engine, app;
+//! capabilities, store, outbox; config, home, roles, telemetry, shipped, model_files, engine, app;
 //! server, cli. The map of all of it is ARCHITECTURE.md.
 
 pub mod app;
@@ -27,6 +27,7 @@ pub mod pipeline;
 pub mod plain_file;
 pub mod recipes;
 pub mod rehearsal;
+pub mod roles;
 pub mod server;
 pub mod shipped;
 pub mod stage;

@@ -1,82 +1,115 @@
-//! HTTP on the home's sockets: `router(state, role)` gives the routes that a
-//! role may use, so that what a role may not do is not even there. Each route
-//! is a file in `server/`; errors are RFC 9457 problem documents.
+//! HTTP on the home's sockets and, where the operator asks for it, on a port
+//! of this machine. `router` gives the routes of one door, so that what a role
+//! may not do is not even there. Which routes those are is the table in
+//! `server/routes.rs`; who is let in at a socket is in `server/peers.rs`, at
+//! the port in `server/port.rs`. Errors are RFC 9457 problem documents.
 
 mod events;
+mod grants;
 mod health;
+mod peers;
+mod port;
+mod port_checks;
 mod problem;
+mod recipes;
+mod reload;
+pub mod routes;
+mod socket_file;
+mod tokens;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
-use tokio::net::UnixListener;
 
 use crate::app::health::Health;
+use crate::app::listings::{GrantsListing, RecipesListing};
 use crate::config::Source;
 use crate::engine::Engine;
+use crate::roles::Role;
 
 pub use events::EventAnswer;
+pub use peers::listen;
+pub use port::listen_port;
+pub use socket_file::bind;
+pub use tokens::Tokens;
 
 /// The largest request body: a batch of envelopes at their largest.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
-/// Who stands at the other end of a socket. It follows from the socket alone,
-/// never from what the request says.
+/// What the agent may bring: events like anybody's, from senders that nobody
+/// vouches for.
+const AGENTS_TRIGGERS: [&str; 2] = ["on_mail", "on_event"];
+
+/// One way in: a socket, or a token. As whom one comes in follows from it
+/// alone, never from what a request says.
 #[derive(Clone, Debug)]
-pub enum Role {
-    /// Everything.
-    Operator,
-    /// Reads; brings no events.
-    Agent,
-    /// Brings events as this source, nothing else.
-    Source(Source),
+pub struct Door {
+    pub role: Role,
+    /// As which source events come in here.
+    pub source: Source,
 }
+
+impl Door {
+    pub fn operator() -> Self {
+        let source =
+            Source { name: "operator".to_owned(), triggers: Vec::new(), may_assert_sender: true };
+        Self { role: Role::Operator, source }
+    }
+
+    pub fn agent() -> Self {
+        let source = Source {
+            name: "agent".to_owned(),
+            triggers: AGENTS_TRIGGERS.map(str::to_owned).to_vec(),
+            may_assert_sender: false,
+        };
+        Self { role: Role::Agent, source }
+    }
+
+    pub fn source(source: Source) -> Self {
+        Self { role: Role::Source, source }
+    }
+
+    /// What its socket and its token are called.
+    pub fn name(&self) -> String {
+        match self.role {
+            Role::Operator | Role::Agent => self.role.as_str().to_owned(),
+            Role::Source => format!("source-{}", self.source.name),
+        }
+    }
+}
+
+/// Something that takes a while and gives no answer.
+pub type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What handlers need.
 #[derive(Clone)]
 pub struct ServerState {
     pub engine: Engine,
     pub health: Arc<dyn Fn() -> Health + Send + Sync>,
-    /// As which source this socket's events come in.
-    pub source: Option<Source>,
+    pub recipes: Arc<dyn Fn() -> RecipesListing + Send + Sync>,
+    pub grants: Arc<dyn Fn() -> GrantsListing + Send + Sync>,
+    /// Reads the folders again.
+    pub reload: Arc<dyn Fn() -> Job + Send + Sync>,
 }
 
-/// Serves one socket until `stop` resolves; requests under way are finished.
-///
-/// # Errors
-/// When the socket stops accepting.
-pub async fn listen(
-    listener: UnixListener,
-    state: ServerState,
-    role: &Role,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, router(state, role)).with_graceful_shutdown(stop).await
+/// What the handlers of one door need.
+#[derive(Clone)]
+struct DoorState {
+    shared: ServerState,
+    source: Source,
 }
 
-/// The routes of one socket.
-pub fn router(mut state: ServerState, role: &Role) -> Router {
+/// The routes of one door.
+fn router(shared: ServerState, door: &Door) -> Router {
     let mut router = Router::new();
-    if !matches!(role, Role::Source(_)) {
-        router = router.route("/health", get(health::get));
-    }
-    state.source = match role {
-        Role::Operator => Some(Source {
-            name: "operator".to_owned(),
-            triggers: Vec::new(),
-            may_assert_sender: true,
-        }),
-        Role::Source(source) => Some(source.clone()),
-        Role::Agent => None,
-    };
-    if state.source.is_some() {
-        router = router.route("/thrall/events", post(events::post));
+    for route in routes::of_role(door.role) {
+        router = router.route(route.path, route.methods());
     }
     router
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(state)
+        .with_state(DoorState { shared, source: door.source.clone() })
 }

@@ -10,15 +10,16 @@ const LAYERS: [&[&str]; 6] = [
     &["strict_toml", "plain_file", "recipes", "grants", "journal", "buffers", "breakers", "model"],
     &["pipeline", "rehearsal"],
     &["wasm", "capabilities", "store", "outbox"],
-    &["config", "home", "telemetry", "shipped", "model_files", "engine", "app"],
+    &["config", "home", "roles", "telemetry", "shipped", "model_files", "engine", "app"],
     &["server", "cli", "main", "lib"],
 ];
 
 /// Who may name a dependency.
-const OWNERS: [(&str, &[&str]); 4] = [
+const OWNERS: [(&str, &[&str]); 5] = [
     ("wasmtime", &["wasm"]),
     ("rusqlite", &["store"]),
     ("axum", &["server"]),
+    ("tower", &["server"]),
     ("llama_cpp_2", &["model"]),
 ];
 

@@ -89,7 +89,7 @@ fn events_are_taken_in_refused_and_told_apart() {
 
     let agent = home.path("run/agent.sock");
     assert_eq!(request(&agent, "GET", "/health", b"").unwrap().0, 200);
-    assert_eq!(request(&agent, "POST", "/thrall/events", one.as_bytes()).unwrap().0, 404);
+    assert_eq!(request(&agent, "POST", "/thrall/events", one.as_bytes()).unwrap().0, 202);
 }
 
 #[test]

@@ -11,6 +11,9 @@
 
 pub mod events;
 pub mod guests;
+pub mod http;
 pub mod models;
+pub mod operators_things;
+pub mod serving;
 pub mod test_home;
 pub mod wait_for;

@@ -77,11 +77,21 @@ impl TestHome {
         home
     }
 
-    /// A home exactly as `thrall init` makes it.
+    /// A home as `thrall init` makes it, with recipes allowed to be automated:
+    /// whoever runs tests is agent, operator and service in one.
     pub fn shipped() -> Self {
         let home = Self { folder: TempDir::new().unwrap() };
         home.run(&["init"]).ok();
+        home.configure(ACCEPTED);
         home
+    }
+
+    /// Puts other roles in the place of those of [`TestHome::shipped`].
+    pub fn roles(&self, keys: &str) {
+        let path = self.path("thrall.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(ACCEPTED), "{text}");
+        std::fs::write(path, text.replace(ACCEPTED, &format!("[roles]\n{keys}\n"))).unwrap();
     }
 
     pub fn path(&self, inside: &str) -> PathBuf {
@@ -174,6 +184,8 @@ impl TestHome {
         }
     }
 }
+
+const ACCEPTED: &str = "[roles]\naccept_advisory = true\n";
 
 /// A grant for all that a recipe's text names: its buffers, events, targets and
 /// skills, as often as a test may want.

@@ -12,8 +12,12 @@ pub struct Health {
     /// Events that wait for a decision.
     pub waiting: usize,
     pub model: String,
-    /// `advisory` where agent and service are one user and nothing really
-    /// separates them; roles by user come with the grants.
+    /// `strict`, or `advisory` where agent, operator and service are told apart
+    /// by socket only and nothing really separates them.
     pub separation: String,
+    /// Why it is not strict; empty if it is.
+    pub separation_reason: String,
+    /// The highest mode that a recipe may have here.
+    pub mode_ceiling: String,
     pub problems: Vec<String>,
 }

@@ -1,6 +1,8 @@
 //! `thrall doctor`: what is wrong with this home and this machine, and what to
 //! do about it. Each finding is one line; nothing is changed.
 
+mod separation;
+
 use std::path::Path;
 
 use serde::Serialize;
@@ -45,10 +47,10 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
     if let Some(config) = configuration(&home, &mut findings) {
         models(&home, &config, &mut findings);
         recipes(&home, &config, &mut findings).await;
+        separation::look(&home, &config, &mut findings);
     }
     database(&home, &mut findings);
     service(&home, &mut findings).await;
-    separation(&mut findings);
     let is_bad = findings.0.iter().any(|finding| finding.level == Level::Bad);
     if printer.is_json() {
         printer.json(&findings.0)?;
@@ -187,10 +189,4 @@ async fn service(home: &Home, findings: &mut Findings) {
     } else {
         findings.add(Level::Warning, "service", "not running: `thrall serve`");
     }
-}
-
-fn separation(findings: &mut Findings) {
-    let text = "separation = \"advisory\": agent, operator and service are told apart by socket only; \
-                whoever runs as this user can change grants";
-    findings.add(Level::Warning, "roles", text);
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,7 +90,10 @@ fn create_folder(path: &Path, mode: u32) -> anyhow::Result<()> {
         .recursive(true)
         .mode(mode)
         .create(path)
-        .with_context(|| format!("cannot make the folder {}", path.display()))
+        .with_context(|| format!("cannot make the folder {}", path.display()))?;
+    // Exactly this mode, whatever the umask: recipes/ is for a group to write.
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .with_context(|| format!("cannot set the mode of {}", path.display()))
 }
 
 /// True if the file was written, false if there was one.

@@ -1,12 +1,14 @@
-//! `thrall serve`: the host as a service. Sockets, ticks, reload, and the
-//! order in which all of it ends.
+//! `thrall serve`: the host as a service. Ticks, reload, and the order in which
+//! all of it ends. The ways in are opened in `serve/doors.rs`, what is said
+//! about who is who is in `serve/separation.rs`.
+
+mod doors;
+mod separation;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,10 +17,10 @@ use super::Outcome;
 use super::printer::Printer;
 use crate::app::App;
 use crate::app::reload::Watcher;
+use crate::app::reloader::Reloader;
 use crate::clock::SystemClock;
 use crate::engine::Pace;
 use crate::home::Home;
-use crate::server::{self, Role, ServerState};
 
 /// How often the folders are looked at: a dropped file is live within a second.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
@@ -33,20 +35,17 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
 
     let (stop, stopped) = watch::channel(false);
     let running = app.start();
-    let mut listeners = JoinSet::new();
-    for (name, role) in roles(&app) {
-        let listener = bind(&app.home, &name)?;
-        listeners.spawn(listen(listener, server_state(&app), role, stopped.clone()));
-    }
+    let reloader = Arc::new(Reloader::new(Arc::clone(&app)));
+    let mut listeners = doors::open(&app, &reloader, &stopped, printer).await?;
     let mut background = JoinSet::new();
-    background.spawn(watch_folders(Arc::clone(&app), stopped.clone()));
+    background.spawn(watch_folders(Watcher::new(&app.home), reloader, stopped.clone()));
     background.spawn(tick(Arc::clone(&app), stopped.clone()));
     let warming = Arc::clone(&app);
     background.spawn(async move { warming.warm_model().await });
     for warning in &app.config.warnings {
         printer.talk(&format!("warning: {warning}"));
     }
-    for line in app.ready_lines() {
+    for line in separation::lines(&app).into_iter().chain(app.ready_lines()) {
         printer.talk(&line);
     }
     loop {
@@ -76,64 +75,11 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
     Ok(Outcome::Done)
 }
 
-/// One socket for each role that can connect.
-fn roles(app: &App) -> Vec<(String, Role)> {
-    let mut roles =
-        vec![("operator".to_owned(), Role::Operator), ("agent".to_owned(), Role::Agent)];
-    roles.extend(
-        app.sources()
-            .into_iter()
-            .map(|source| (format!("source-{}", source.name), Role::Source(source))),
-    );
-    roles
-}
-
-fn server_state(app: &Arc<App>) -> ServerState {
-    let for_health = Arc::clone(app);
-    ServerState {
-        engine: app.engine.clone(),
-        health: Arc::new(move || for_health.health()),
-        source: None,
-    }
-}
-
-/// Binds a socket in `run/`. One left behind by a service that died is
-/// replaced: the home's lock, which is held, says that nobody uses it.
-fn bind(home: &Home, name: &str) -> anyhow::Result<UnixListener> {
-    let path = home.socket(name);
-    if path.exists() {
-        std::fs::remove_file(&path)
-            .with_context(|| format!("cannot replace {}", path.display()))?;
-    }
-    let listener = UnixListener::bind(&path)
-        .with_context(|| format!("cannot listen on {}", path.display()))?;
-    restrict(&path)?;
-    Ok(listener)
-}
-
-fn restrict(path: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))
-        .with_context(|| format!("cannot set the mode of {}", path.display()))
-}
-
-async fn listen(
-    listener: UnixListener,
-    state: ServerState,
-    role: Role,
+async fn watch_folders(
+    mut watcher: Watcher,
+    reloader: Arc<Reloader>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let stop = async move {
-        // An error means that the sender is gone, which is a stop as well.
-        drop(stopped.wait_for(|stop| *stop).await);
-    };
-    if let Err(error) = server::listen(listener, state, &role, stop).await {
-        tracing::error!(%error, "a socket stopped listening");
-    }
-}
-
-async fn watch_folders(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
-    let mut watcher = Watcher::new(&app.home);
     let mut every = tokio::time::interval(WATCH_EVERY);
     loop {
         tokio::select! {
@@ -142,7 +88,7 @@ async fn watch_folders(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
         }
         app.take_trips().await;
         if watcher.has_changed() {
-            app.reload().await;
+            reloader.reload().await;
         }
     }
 }

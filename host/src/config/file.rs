@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use super::{Config, Source, model_section, old_keys};
+use super::{Config, Source, model_section, old_keys, roles_section};
 use crate::envelope::HOST_TRIGGERS;
 use crate::envelope::sender::{FULL_ID_LEN, MIN_PREFIX_LEN, Tier, TrustList, is_node_id};
 use crate::ids::is_valid_name;
 use crate::recipes::TriggerSpec;
+use crate::roles::accounts::Accounts;
 use crate::strict_toml::{self, Placed, Problem, Sink, Table};
 
 /// Every key by its table; the top level is the empty name. `sources` holds
 /// tables of the operator's own naming, each with the keys of `sources.NAME`.
-pub(super) const KEYS: [(&str, &[&str]); 7] = [
+pub(super) const KEYS: [(&str, &[&str]); 9] = [
     (
         "",
         &[
@@ -25,6 +26,8 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
             "models",
             "sources",
             "limits",
+            "roles",
+            "http",
         ],
     ),
     ("node", &["id"]),
@@ -44,10 +47,15 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
     ("models", &["alias"]),
     ("sources.NAME", &["triggers", "may_assert_sender"]),
     ("limits", &["max_pending_per_lane"]),
+    (
+        "roles",
+        &["operator_users", "operator_groups", "agent_users", "agent_groups", "accept_advisory"],
+    ),
+    ("http", &["listen"]),
 ];
 
 /// Sources that exist without being declared.
-const BUILT_IN_SOURCES: [&str; 4] = ["ingest", "operator", "tick", "thrall"];
+const BUILT_IN_SOURCES: [&str; 5] = ["agent", "ingest", "operator", "tick", "thrall"];
 
 const DEFAULT_IGNORED: [&str; 3] = ["ack", "delivery", "system"];
 const DEFAULT_TICK_S: u64 = 60;
@@ -58,22 +66,27 @@ fn keys_of(table: &str) -> &'static [&'static str] {
 }
 
 /// Reads a configuration as it lies on disk. `file` is how it is called in
-/// messages.
+/// messages; names of users and groups are looked up in `accounts`.
 ///
 /// # Errors
 /// Every problem of the file, in its order.
-pub(super) fn parse_bytes(file: &str, bytes: &[u8]) -> Result<Config, Vec<Problem>> {
+pub(super) fn parse_bytes(
+    file: &str,
+    bytes: &[u8],
+    accounts: &Accounts,
+) -> Result<Config, Vec<Problem>> {
     let text = strict_toml::text_of(file, bytes).map_err(|problem| vec![problem])?;
-    parse(file, text)
+    parse(file, text, accounts)
 }
 
-/// Reads a configuration. `file` is how it is called in messages.
+/// Reads a configuration. `file` is how it is called in messages; names of
+/// users and groups are looked up in `accounts`.
 ///
 /// # Errors
 /// Every problem of the file, in its order.
-pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Problem>> {
+pub fn parse(file: &str, text: &str, accounts: &Accounts) -> Result<Config, Vec<Problem>> {
     let sink = Sink::new(file, text);
-    let config = strict_toml::parse(&sink).map(|root| read(&Table::top(&sink, &root)));
+    let config = strict_toml::parse(&sink).map(|root| read(&Table::top(&sink, &root), accounts));
     let (errors, warnings) = sink.into_parts();
     match config {
         Some(config) if errors.is_empty() => {
@@ -83,7 +96,7 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Problem>> {
     }
 }
 
-fn read(top: &Table<'_>) -> Config {
+fn read(top: &Table<'_>, accounts: &Accounts) -> Config {
     old_keys::refuse(top, keys_of(""));
     let ignored = top
         .texts("ignore_msg_types")
@@ -100,6 +113,8 @@ fn read(top: &Table<'_>) -> Config {
         models: model_section::aliases(top),
         sources: sources(top),
         max_pending_per_lane: max_pending_per_lane(top),
+        roles: roles_section::roles(top, accounts),
+        http: roles_section::http(top),
         warnings: Vec::new(),
     }
 }

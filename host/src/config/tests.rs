@@ -6,12 +6,19 @@ use super::*;
 
 const EXAMPLE: &str = include_str!("../../thrall.example.toml");
 
+const PASSWD: &str = "root:x:0:0::/:/bin/sh\nthrall:x:900:900::/:/bin/sh\nbot:x:1001:1001::/:/bin/sh\nana:x:1002:1002::/:/bin/sh\n";
+const GROUP: &str = "thrall-agent:x:950:bot\nthrall-op:x:951:ana\n";
+
+fn parsed(text: &str) -> Result<Config, Vec<Problem>> {
+    parse("thrall.toml", text, &Accounts::parse(PASSWD, GROUP))
+}
+
 fn good(text: &str) -> Config {
-    parse("thrall.toml", text).unwrap_or_else(|problems| panic!("{problems:#?}"))
+    parsed(text).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
 fn bad(text: &str) -> Vec<String> {
-    match parse("thrall.toml", text) {
+    match parsed(text) {
         Ok(_) => panic!("loaded: {text}"),
         Err(problems) => problems.iter().map(ToString::to_string).collect(),
     }
@@ -227,6 +234,61 @@ fn advice_names_only_keys_that_exist() {
             assert!(keys.contains(&key), "{old}: {advice}");
         }
     }
+}
+
+#[test]
+fn users_and_groups_are_resolved_by_name_or_number() {
+    let roles = good(
+        "[roles]\noperator_users = [\"ana\", 4000]\noperator_groups = [\"thrall-op\"]\n\
+         agent_users = [\"1500\"]\nagent_groups = [\"thrall-agent\"]\naccept_advisory = true\n",
+    )
+    .roles;
+    assert_eq!((roles.operator_users, roles.operator_groups), (vec![1002, 4000], vec![951]));
+    assert_eq!((roles.agent_users, roles.agent_groups), (vec![1500], vec![950]));
+    let agents: Vec<_> = roles.agents.iter().map(|peer| (peer.uid, peer.gids.clone())).collect();
+    assert_eq!(agents, [(1001, vec![950, 1001]), (1500, vec![])]);
+    assert!(roles.accept_advisory);
+}
+
+#[test]
+fn users_that_are_not_there_are_named_with_the_nearest() {
+    let found = bad(
+        "[roles]\nagent_users = [\"bott\"]\nagent_groups = [\"thral-agent\", -1, true]\noperator_users = \"ana\"\n",
+    );
+    assert_eq!(found.len(), 5, "{found:#?}");
+    assert!(
+        found[0].starts_with("thrall.toml:2:16: [roles] agent_users holds \"bott\""),
+        "{}",
+        found[0]
+    );
+    assert!(found[0].ends_with("did you mean \"bot\"?"), "{}", found[0]);
+    assert!(found[1].ends_with("did you mean \"thrall-agent\"?"), "{}", found[1]);
+    assert!(found[2].contains("group names or numbers") && found[3].contains("group names"));
+    assert!(found[4].contains("[roles] operator_users is no list"), "{}", found[4]);
+}
+
+#[test]
+fn http_listens_on_this_machine_alone() {
+    assert_eq!(good("[http]\nlisten = \"\"\n").http, None);
+    let given = |listen: &str| format!("[http]\nlisten = \"{listen}\"\n");
+    assert_eq!(good(&given("127.0.0.1:7171")).http, "127.0.0.1:7171".parse().ok());
+    assert_eq!(good(&given("[::1]:7171")).http, "[::1]:7171".parse().ok());
+    for (wide, why) in [
+        ("0.0.0.0:7171", "in the clear"),
+        ("192.168.1.2:7171", "in the clear"),
+        ("[::]:7171", "in the clear"),
+        ("localhost:7171", "an address and a port"),
+        ("7171", "an address and a port"),
+    ] {
+        let found = bad(&given(wide));
+        assert!(found[0].starts_with("thrall.toml:2:10: [http] listen is"), "{found:?}");
+        assert!(found[0].contains(why), "{found:?}");
+    }
+}
+
+#[test]
+fn the_agents_own_source_cannot_be_declared() {
+    assert!(bad("[sources.agent]\nmay_assert_sender = true\n")[0].contains("is built in"));
 }
 
 #[test]

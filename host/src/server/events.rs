@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::ServerState;
+use super::DoorState;
 use super::problem::Problem;
 use crate::engine::SubmitError;
 use crate::envelope::json::{self, Refusal};
@@ -29,16 +29,9 @@ pub enum EventAnswer {
 }
 
 pub(super) async fn post(
-    State(state): State<ServerState>,
+    State(DoorState { shared, source }): State<DoorState>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let Some(source) = &state.source else {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "not_a_source",
-            "this socket brings no events",
-        ));
-    };
     let lines: Vec<&[u8]> = split_envelopes(&body);
     if lines.is_empty() || lines.len() > MAX_BATCH {
         return Err(Problem::new(
@@ -52,7 +45,7 @@ pub(super) async fn post(
     let accepted = if drafts.is_empty() {
         Vec::new()
     } else {
-        state.engine.submit(source, drafts).await.map_err(to_problem)?
+        shared.engine.submit(&source, drafts).await.map_err(to_problem)?
     };
     let mut accepted = accepted.into_iter();
     let mut answers: Vec<EventAnswer> = Vec::with_capacity(parsed.len());
@@ -60,7 +53,7 @@ pub(super) async fn post(
         match draft {
             Ok(_) => answers.extend(accepted.next().map(to_answer)),
             Err(refusal) => {
-                state.engine.count_refusal(&source.name, refusal.code()).await;
+                shared.engine.count_refusal(&source.name, refusal.code()).await;
                 answers.push(EventAnswer::Refused {
                     code: refusal.code().to_owned(),
                     reason: refusal.to_string(),

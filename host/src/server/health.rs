@@ -3,9 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::ServerState;
+use super::DoorState;
 use crate::app::health::Health;
 
-pub(super) async fn get(State(state): State<ServerState>) -> Json<Health> {
-    Json((state.health)())
+pub(super) async fn get(State(state): State<DoorState>) -> Json<Health> {
+    Json((state.shared.health)())
 }

@@ -1,7 +1,7 @@
 //! RFC 9457 problem documents: the one form of every HTTP error.
 
 use axum::Json;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -12,11 +12,19 @@ pub(super) struct Problem {
     /// Stable: scripts branch on it. Becomes the last part of `type`.
     pub(super) code: &'static str,
     pub(super) detail: String,
+    /// What a 401 has to say.
+    challenge: Option<&'static str>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into() }
+        Self { status, code, detail: detail.into(), challenge: None }
+    }
+
+    /// 401, with the scheme that is asked for.
+    pub(super) fn unauthorized(challenge: &'static str, detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+        Self { challenge: Some(challenge), ..problem }
     }
 }
 
@@ -28,8 +36,13 @@ impl IntoResponse for Problem {
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], Json(body))
-            .into_response()
+        let headers = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (self.status, headers, Json(body)).into_response();
+        if let Some(challenge) = self.challenge {
+            let value = HeaderValue::from_static(challenge);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
+        response
     }
 }
 
@@ -37,7 +50,7 @@ pub(super) async fn no_such_route(uri: Uri) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "no_such_route",
-        format!("{} is not there for this socket", uri.path()),
+        format!("{} is not there for this role", uri.path()),
     )
 }
 

@@ -1,0 +1,36 @@
+//! Reading the folders one at a time, whoever asks: the watcher, a signal file
+//! or a request. Two readings side by side could let the older one win, and
+//! bring back a grant that was revoked between them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Mutex;
+
+use super::App;
+
+pub struct Reloader {
+    app: Arc<App>,
+    /// Readings that have begun.
+    begun: AtomicU64,
+    turn: Mutex<()>,
+}
+
+impl Reloader {
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app, begun: AtomicU64::new(0), turn: Mutex::new(()) }
+    }
+
+    /// Returns when everything that lay in the folders at the call is read.
+    /// Many who ask at one time share a reading.
+    pub async fn reload(&self) {
+        let seen = self.begun.load(Ordering::Acquire);
+        let _turn = self.turn.lock().await;
+        if self.begun.load(Ordering::Acquire) > seen {
+            // It began after this was asked, and has ended.
+            return;
+        }
+        self.begun.fetch_add(1, Ordering::AcqRel);
+        self.app.reload().await;
+    }
+}

@@ -1,0 +1,87 @@
+//! Who may do what over HTTP: the one table from which every door's routes
+//! are made, and which the tests go through.
+
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use super::{DoorState, events, grants, health, recipes, reload};
+use crate::roles::Role;
+
+/// Methods that routes take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Post,
+}
+
+impl Method {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+
+    fn filter(self) -> MethodFilter {
+        match self {
+            Self::Get => MethodFilter::GET,
+            Self::Post => MethodFilter::POST,
+        }
+    }
+}
+
+/// One thing that can be asked.
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub roles: &'static [Role],
+    handler: fn(MethodFilter) -> MethodRouter<DoorState>,
+}
+
+impl Route {
+    pub(super) fn methods(&self) -> MethodRouter<DoorState> {
+        (self.handler)(self.method.filter())
+    }
+}
+
+const EVERYBODY: &[Role] = &[Role::Operator, Role::Agent, Role::Source];
+/// Nothing that only they may do changes what a recipe may.
+const OPERATOR_AND_AGENT: &[Role] = &[Role::Operator, Role::Agent];
+
+/// Every route, with the roles that have it.
+pub static ROUTES: [Route; 5] = [
+    Route {
+        method: Method::Post,
+        path: "/thrall/events",
+        roles: EVERYBODY,
+        handler: |method| on(method, events::post),
+    },
+    Route {
+        method: Method::Get,
+        path: "/health",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, health::get),
+    },
+    Route {
+        method: Method::Post,
+        path: "/thrall/reload",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, reload::post),
+    },
+    Route {
+        method: Method::Get,
+        path: "/thrall/recipes",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, recipes::get),
+    },
+    Route {
+        method: Method::Get,
+        path: "/thrall/grants",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, grants::get),
+    },
+];
+
+/// The routes of one role.
+pub fn of_role(role: Role) -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(move |route| route.roles.contains(&role))
+}
