@@ -36,7 +36,7 @@ impl RunState {
 }
 
 /// How long the host may take for an answer, waiting in a queue included.
-fn deadline(request: &HostRequest) -> Duration {
+pub fn deadline(request: &HostRequest) -> Duration {
     match request {
         HostRequest::ContextGet { .. }
         | HostRequest::ContextFlag { .. }
