@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const DIRECT: [&str; 2] = ["serde", "serde_json"];
 
 /// The generated source. `root` is the workspace's folder.
-pub fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
+pub(super) fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
     let workspace = std::fs::read_to_string(root.join("Cargo.toml"))?;
     let lock = std::fs::read_to_string(root.join("Cargo.lock"))?;
     let lock = Lock::parse(&lock);

@@ -9,6 +9,7 @@
     reason = "a failing helper is a failing test"
 )]
 
+mod authoring;
 mod bad_input;
 mod dryrun_changes_nothing;
 mod hostile_guests;
@@ -17,6 +18,7 @@ mod kill_nine;
 mod layers;
 mod message_is_data;
 mod old_scripts;
+mod python_recipe;
 mod sandbox;
 mod seed_recipes;
 mod sockets;

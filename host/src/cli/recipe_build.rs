@@ -123,7 +123,8 @@ async fn build(dir: &Path, out: Option<&Path>, printer: &Printer) -> Result<Repo
         )
     })?;
     put(&path, &built.bytes)?;
-    let (wasi, imports) = component.imports.into_iter().partition(|name| name.contains(':'));
+    let (wasi, imports): (Vec<String>, Vec<String>) =
+        component.imports.into_iter().partition(|name| name.contains(':'));
     let digest = Digest::of(&built.bytes);
     Ok(Report {
         grant: needed_grant::text(&built.name, digest, component.world, &imports),
