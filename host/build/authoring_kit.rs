@@ -11,6 +11,16 @@ use std::path::{Path, PathBuf};
 /// Packages that a scaffold depends on itself, beside the SDK.
 const DIRECT: [&str; 2] = ["serde", "serde_json"];
 
+/// Optional dependencies that other crates of our workspace turn on, and that the
+/// SDK does without: package and dependency. A test holds the lock file against
+/// what cargo would write.
+const ONLY_OURS: [(&str, &str); 4] = [
+    ("hashbrown", "serde"),
+    ("hashbrown", "serde_core"),
+    ("semver", "serde"),
+    ("semver", "serde_core"),
+];
+
 /// The generated source. `root` is the workspace's folder.
 pub(super) fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
     let workspace = std::fs::read_to_string(root.join("Cargo.toml"))?;
@@ -144,7 +154,7 @@ impl<'a> Lock<'a> {
 
     /// The packages and all that they need, sorted.
     fn closure<'b>(&'b self, names: &'b [String]) -> Result<Vec<(&'b str, String)>, String> {
-        let mut found: BTreeMap<(&str, &str), String> = BTreeMap::new();
+        let mut found: BTreeMap<(&str, &str), (&str, Vec<&str>)> = BTreeMap::new();
         let mut open: Vec<&str> = names.iter().map(String::as_str).collect();
         while let Some(reference) = open.pop() {
             // `syn` or, where there are several, `syn 2.0.119`.
@@ -158,11 +168,40 @@ impl<'a> Lock<'a> {
                 .0
                 .get_key_value(&(name, version))
                 .ok_or_else(|| format!("Cargo.lock has no {reference}"))?;
-            if found.insert((key.0, key.1), format!("[[package]]\n{entry}\n")).is_none() {
-                let listed = entry.split("dependencies = [").nth(1).unwrap_or_default();
-                open.extend(listed.split('"').skip(1).step_by(2));
+            let needed = dependencies(name, entry);
+            if found.insert(*key, (*entry, needed.clone())).is_none() {
+                open.extend(needed);
             }
         }
-        Ok(found.into_iter().map(|((name, _), entry)| (name, entry)).collect())
+        let names: Vec<&str> = found.keys().map(|(name, _)| *name).collect();
+        let is_only_one = |name: &str| names.iter().filter(|other| **other == name).count() == 1;
+        Ok(found
+            .iter()
+            .map(|((name, _), (entry, needed))| (*name, rewritten(entry, needed, is_only_one)))
+            .collect())
     }
+}
+
+/// What a package needs in a scaffold, as its entry refers to it.
+fn dependencies<'a>(package: &str, entry: &'a str) -> Vec<&'a str> {
+    let listed = entry.split("dependencies = [").nth(1).unwrap_or_default();
+    let is_needed = |reference: &&str| {
+        !ONLY_OURS.contains(&(package, reference.split(' ').next().unwrap_or_default()))
+    };
+    listed.split('"').skip(1).step_by(2).filter(is_needed).collect()
+}
+
+/// The entry with these dependencies alone, each with its version only where the
+/// name is not enough.
+fn rewritten(entry: &str, needed: &[&str], is_only_one: impl Fn(&str) -> bool) -> String {
+    let head = entry.split("dependencies = [").next().unwrap_or(entry).trim_end();
+    let list: String = needed
+        .iter()
+        .map(|reference| {
+            let name = reference.split(' ').next().unwrap_or(reference);
+            format!(" \"{}\",\n", if is_only_one(name) { name } else { reference })
+        })
+        .collect();
+    let tail = if list.is_empty() { String::new() } else { format!("dependencies = [\n{list}]\n") };
+    format!("[[package]]\n{head}\n{tail}")
 }

@@ -202,6 +202,14 @@ fn a_folder_that_is_no_recipe_is_an_environment_error_and_a_wrong_word_a_no() {
     let made = thrall(&["recipe", "new", "x", "--world", "filter", "--imports", "modle"]);
     assert_eq!(made.status.code(), Some(1));
     assert!(text(&made.stderr).contains("it offers log"), "{}", text(&made.stderr));
+    // A folder that is there is left alone.
+    let x = new(folder.path(), "x", "filter", &[], "rust");
+    std::fs::write(x.join("src/lib.rs"), "mine").unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let made = thrall(&["recipe", "new", "x", "--world", "filter", "--dir", dir]);
+    assert_eq!(made.status.code(), Some(1));
+    assert!(text(&made.stderr).contains("exists already"), "{}", text(&made.stderr));
+    assert_eq!(std::fs::read_to_string(x.join("src/lib.rs")).unwrap(), "mine");
 }
 
 /// Checks a grant as far as this version can read it.

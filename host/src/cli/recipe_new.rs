@@ -9,7 +9,7 @@ mod template;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::json;
 
 use super::Outcome;
@@ -32,6 +32,13 @@ pub(super) fn run(args: &RecipeNewArgs, printer: &Printer) -> anyhow::Result<Out
     };
     let parent = args.dir.clone().unwrap_or_else(|| PathBuf::from("."));
     let folder = parent.join(&plan.name);
+    if folder.symlink_metadata().is_ok() {
+        printer.talk(&format!(
+            "{} exists already: choose another name, or remove it first",
+            folder.display()
+        ));
+        return Ok(Outcome::No);
+    }
     write(&folder, &plan.files()).with_context(|| format!("cannot make {}", folder.display()))?;
     if printer.is_json() {
         printer.json(&json!({
@@ -103,13 +110,7 @@ fn write(folder: &Path, files: &[scaffold::File]) -> anyhow::Result<()> {
     if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent)?;
     }
-    match std::fs::create_dir(folder) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            bail!("it exists already; choose another name, or remove it first")
-        }
-        Err(error) => return Err(error.into()),
-    }
+    std::fs::create_dir(folder)?;
     for file in files {
         let path = folder.join(&file.path);
         if let Some(parent) = path.parent() {
@@ -166,8 +167,7 @@ mod tests {
         let folder = parent.path().join("x");
         std::fs::create_dir(&folder).unwrap();
         let files = planned("x", "filter", &[], "rust").unwrap().files();
-        let error = write(&folder, &files).unwrap_err().to_string();
-        assert!(error.contains("exists already"), "{error}");
+        assert!(write(&folder, &files).is_err());
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
     }
 }

@@ -128,6 +128,9 @@ fn check(output: &Output, file: &str) -> Result<(), Failure> {
 /// about the author's files.
 fn explain(talk: &str, file: &str) -> (Problem, String) {
     let own = talk.split_once("AssertionError: ").map_or(talk, |(_, own)| own);
+    if let Some(problem) = wit_problem(own) {
+        return (problem, own.trim_end().to_owned());
+    }
     let own = own.split("\nCaused by:").next().unwrap_or(own);
     let own = own.split("\nStack backtrace:").next().unwrap_or(own).trim_end();
     // The innermost frame comes last; its folder is componentize-py's own.
@@ -141,6 +144,26 @@ fn explain(talk: &str, file: &str) -> (Problem, String) {
     let what = own.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed").trim();
     let remedy = remedy(what);
     (Problem { line, ..Problem::in_file(&file, what, remedy) }, own.to_owned())
+}
+
+/// A mistake in the world: `what`, and below it `--> FOLDER/wit/world.wit:6:24`.
+fn wit_problem(talk: &str) -> Option<Problem> {
+    let mut what = "";
+    for line in talk.lines() {
+        let Some(place) = line.trim_start().strip_prefix("--> ") else {
+            what = line;
+            continue;
+        };
+        let mut parts = place.trim_end().rsplitn(3, ':');
+        let (column, line, path) = (parts.next()?, parts.next()?, parts.next()?);
+        let file = if path.ends_with("wit/world.wit") { WORLD } else { path };
+        // Causes are numbered where there are several.
+        let what = what.trim().trim_start_matches(|c: char| c.is_ascii_digit() || c == ':').trim();
+        let remedy = "the interfaces and types that there are stand in wit/deps/thrall-recipe";
+        let (line, column) = (line.parse().ok()?, column.parse().ok()?);
+        return Some(Problem { line, column, ..Problem::in_file(file, what, remedy) });
+    }
+    None
 }
 
 fn remedy(what: &str) -> &'static str {
@@ -166,6 +189,14 @@ mod tests {
         assert_eq!((problem.file.as_str(), problem.line), ("app.py", 3));
         assert_eq!(problem.what, "SyntaxError: expected ':'");
         assert!(!own.contains("backtrace") && !own.contains("/usr/bin"), "{own}");
+    }
+
+    #[test]
+    fn a_mistake_in_the_world_is_named_with_its_place() {
+        let talk = "AssertionError: failed to resolve directory\n\nCaused by:\n    0: failed to parse package: wit\n    1: interface not found in package\n         --> /x/target/thrall/wit/world.wit:6:24\n          |\n        6 |   import thrall:recipe/modle@1.0.0;\n";
+        let (problem, _) = explain(talk, WORLD);
+        assert_eq!((problem.file.as_str(), problem.line, problem.column), (WORLD, 6, 24));
+        assert_eq!(problem.what, "interface not found in package");
     }
 
     #[test]
