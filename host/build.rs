@@ -1,5 +1,9 @@
 //! Builds the bundled recipes into components and leaves them in `OUT_DIR`,
-//! where the host embeds them as `NAME.wasm`.
+//! where the host embeds them as `NAME.wasm`; beside them what `recipe new`
+//! gives to an author.
+
+#[path = "build/authoring_kit.rs"]
+mod authoring_kit;
 
 use std::path::{Path, PathBuf};
 
@@ -15,13 +19,16 @@ const BUNDLED: [&str; 5] = [
 
 /// What a bundled recipe is made of, seen from this package's folder. The
 /// builder itself is a dependency, so a change there runs this again anyway.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 9] = [
     "../recipes-wasm",
     "../guest-sdk/src",
     "../guest-sdk/Cargo.toml",
+    "../guest-sdk/AUTHORING.md",
     "../wit",
+    "../Cargo.toml",
     "../Cargo.lock",
     "build.rs",
+    "build",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,8 +36,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         rerun_if_changed(source);
     }
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let kit = authoring_kit::generate(&root.canonicalize()?)?;
+    std::fs::write(out_dir.join("authoring_kit.rs"), kit)?;
     let request = Request {
-        workspace: Path::new(env!("CARGO_MANIFEST_DIR")).join(".."),
+        workspace: root,
         packages: &BUNDLED,
         target_dir: thrall_guest_builder::shared_target_dir(&out_dir)?,
     };

@@ -430,7 +430,7 @@ impl App {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn terms(_config: &Config, reader: Option<&Reader>) -> anyhow::Result<Terms> {
+pub fn terms(config: &Config, reader: Option<&Reader>) -> anyhow::Result<Terms> {
     let trips = match reader {
         Some(reader) => reader.trips()?,
         None => Vec::new(),
@@ -439,7 +439,7 @@ pub fn terms(_config: &Config, reader: Option<&Reader>) -> anyhow::Result<Terms>
         .into_iter()
         .map(|trip| ((trip.recipe, trip.revision), (trip.reason, trip.at)))
         .collect();
-    Ok(Terms { tripped, ..Terms::default() })
+    Ok(Terms { ceiling: roles::ceiling(config), tripped })
 }
 
 /// The recipes of a home as a service would have them now, for commands that

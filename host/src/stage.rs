@@ -141,6 +141,8 @@ pub enum World {
 }
 
 impl World {
+    pub const ALL: [Self; 3] = [Self::Filter, Self::Hotwire, Self::Action];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Filter => "filter",

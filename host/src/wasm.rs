@@ -38,7 +38,10 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 pub use self::compile_worker::{SUBCOMMAND as COMPILE_WORKER, compile_worker_main};
-pub use self::component_check::{ComponentReport, LoadError, MAX_COMPONENT_BYTES};
+pub use self::component_check::{
+    ComponentReport, LoadError, MAX_COMPONENT_BYTES, offered_interfaces,
+};
+pub use self::convert::{MAX_ACTION_BYTES, MAX_REASON_CHARS};
 pub use self::wasi_report::{WasiAnswer, WasiImport};
 
 use self::call::{Call, guarded};

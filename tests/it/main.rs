@@ -9,6 +9,7 @@
     reason = "a failing helper is a failing test"
 )]
 
+mod authoring;
 mod bad_input;
 mod dryrun_changes_nothing;
 mod folders;
@@ -21,6 +22,7 @@ mod lineage;
 mod limits;
 mod message_is_data;
 mod old_scripts;
+mod python_recipe;
 mod roles;
 mod roles_links;
 mod roles_port;

@@ -9,6 +9,7 @@
     reason = "only tests use it, and a failing helper is a failing test"
 )]
 
+pub mod authoring_page;
 pub mod events;
 pub mod guests;
 pub mod http;

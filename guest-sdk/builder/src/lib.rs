@@ -14,6 +14,7 @@ mod cargo;
 mod standard_library;
 mod world_section;
 
+pub use cargo::{CargoFailed, SourceError};
 pub use standard_library::StandardLibrary;
 
 /// What to build, and where to keep the intermediate files.
@@ -33,8 +34,8 @@ pub struct Request<'a> {
 ///
 /// # Errors
 /// When the target's standard library is missing (the message names both ways
-/// to get it), when cargo fails (the message carries its last lines), or when
-/// a module is no valid component.
+/// to get it), when cargo fails (a [`CargoFailed`], whose message carries its
+/// last lines), or when a module is no valid component.
 pub fn build(request: &Request<'_>) -> Result<Vec<(String, Vec<u8>)>> {
     let library = StandardLibrary::find()?;
     cargo::build(request, library)?;

@@ -19,6 +19,7 @@ use crate::model_files::ModelFiles;
 use crate::recipes::folder::{self, Folder, Owners};
 use crate::recipes::registry::{Candidate, GrantFile, LoadedFile, Registry, Revision, State};
 use crate::recipes::{ComponentSource, Known, Recipe, manifest};
+use crate::roles::Roles;
 use crate::shipped;
 use crate::stage::{ComponentId, World};
 use crate::store::{self, PastGrant, Reader, Store};
@@ -75,7 +76,7 @@ impl RecipeLoader {
         let kept = KeptComponents::open(&home.kept_components()).ok();
         Ok(Self {
             kept,
-            grant_owners: Owners::of_this_process(),
+            grant_owners: owners_of(&config.roles),
             home,
             sandbox,
             questions,
@@ -350,6 +351,15 @@ impl RecipeLoader {
             ))
         }
     }
+}
+
+/// Whose grants are taken: root's, the service's, the operators'.
+fn owners_of(roles: &Roles) -> Owners {
+    let mut owners = Owners::of_this_process();
+    owners.users.push(roles.service);
+    owners.users.extend(&roles.operator_users);
+    owners.groups.extend(&roles.operator_groups);
+    owners
 }
 
 fn grant_of(name: &str, folder: &Folder) -> GrantFile {

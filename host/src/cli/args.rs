@@ -61,7 +61,7 @@ pub(super) enum Command {
     /// Read the journal, or check that nobody changed it.
     #[command(subcommand)]
     Journal(JournalCommand),
-    /// List, check and show recipes.
+    /// Make, build, list, check and show recipes.
     #[command(subcommand)]
     Recipe(RecipeCommand),
     /// Show, plan, give and take what recipes may do (the operator's).
@@ -150,6 +150,16 @@ pub(super) struct JournalFilterArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RecipeCommand {
+    /// Make a folder in which a recipe's component is written, built and tested.
+    New(RecipeNewArgs),
+    /// Build a folder's component; says its digest, imports and the grant it would need.
+    Build(RecipeBuildArgs),
+    /// The limits that every component runs under.
+    Limits {
+        /// As a table in Markdown.
+        #[arg(long, hide = true)]
+        markdown: bool,
+    },
     /// Every recipe with its state and modes.
     List,
     /// Check a recipe file, or every recipe of the home.
@@ -159,6 +169,34 @@ pub(super) enum RecipeCommand {
     },
     /// One recipe: stages, actions, components, grant.
     Show { name: String },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RecipeNewArgs {
+    /// What the recipe is called; the folder, too.
+    pub(super) name: String,
+    /// filter (does an event go on?), hotwire (a verdict), action (a plan).
+    #[arg(long)]
+    pub(super) world: String,
+    /// Host interfaces that the example code asks, by comma: log, context-read,
+    /// journal-read, breaker-read; for hotwire and action also model, cockpit-read.
+    #[arg(long, value_delimiter = ',')]
+    pub(super) imports: Vec<String>,
+    /// rust or python.
+    #[arg(long, default_value = "rust")]
+    pub(super) lang: String,
+    /// Where the folder is made; here if left out.
+    #[arg(long)]
+    pub(super) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RecipeBuildArgs {
+    /// The recipe's folder, with a Cargo.toml or an app.py; this one if left out.
+    pub(super) dir: Option<PathBuf>,
+    /// The component's file; NAME.wasm beside NAME.toml if left out.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

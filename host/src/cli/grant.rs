@@ -18,6 +18,7 @@ use crate::home::Home;
 use crate::ids::nearest;
 use crate::recipes::Mode;
 use crate::recipes::registry::{Entry, Registry, State};
+use crate::roles::Separation;
 use crate::store::Reader;
 
 pub(super) async fn run(
@@ -35,9 +36,11 @@ pub(super) async fn run(
     let deciders = app::deciders(&home, &config)?;
     let registry = app::registry_of(&home, &config, &deciders).await?;
     match command {
-        GrantCommand::Show { name: None } => show_all(&registry, printer),
+        GrantCommand::Show { name: None } => {
+            show_all(&registry, &config.roles.separation(), printer)
+        }
         GrantCommand::Show { name: Some(name) } => match find(&registry, name, printer) {
-            Some(entry) => show(entry, printer),
+            Some(entry) => show(entry, &config.roles.separation(), printer),
             None => Ok(Outcome::No),
         },
         GrantCommand::Plan { name, last } => {
@@ -114,12 +117,31 @@ fn shown(entry: &Entry) -> Shown<'_> {
     }
 }
 
-fn show_all(registry: &Registry, printer: &Printer) -> anyhow::Result<Outcome> {
+/// What `grant show --json` prints of all.
+#[derive(Serialize)]
+struct Listing<'e> {
+    separation: &'static str,
+    grants: Vec<Shown<'e>>,
+}
+
+/// Said wherever nothing really keeps an agent from writing grants.
+fn say_separation(separation: &Separation, printer: &Printer) {
+    if *separation != Separation::Strict {
+        printer.talk(&format!("separation = \"advisory\": {}", separation.reason()));
+    }
+}
+
+fn show_all(
+    registry: &Registry,
+    separation: &Separation,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     let all: Vec<Shown<'_>> = registry.entries().map(shown).collect();
     if printer.is_json() {
-        printer.json(&all)?;
+        printer.json(&Listing { separation: separation.as_str(), grants: all })?;
         return Ok(Outcome::Done);
     }
+    say_separation(separation, printer);
     let rows: Vec<Vec<String>> = all
         .iter()
         .map(|one| {
@@ -139,8 +161,13 @@ fn show_all(registry: &Registry, printer: &Printer) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn show(entry: &Entry, printer: &Printer) -> anyhow::Result<Outcome> {
+fn show(
+    entry: &Entry,
+    separation: &Separation,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     let shown = shown(entry);
+    say_separation(separation, printer);
     if printer.is_json() {
         printer.json(&shown)?;
     } else if let Some(grant) = entry

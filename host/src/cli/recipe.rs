@@ -1,4 +1,5 @@
-//! `thrall recipe list|check|show`.
+//! `thrall recipe list|check|show`; its other commands need no home and have files
+//! of their own.
 
 use std::path::Path;
 
@@ -6,9 +7,9 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::json;
 
-use super::Outcome;
 use super::args::RecipeCommand;
 use super::printer::Printer;
+use super::{Outcome, recipe_build, recipe_limits, recipe_new};
 use crate::app;
 use crate::config::Config;
 use crate::home::Home;
@@ -24,10 +25,19 @@ pub(super) async fn run(
     command: &RecipeCommand,
     printer: &Printer,
 ) -> anyhow::Result<Outcome> {
+    match command {
+        RecipeCommand::New(args) => return recipe_new::run(args, printer),
+        RecipeCommand::Build(args) => return recipe_build::run(args, printer).await,
+        RecipeCommand::Limits { markdown } => return recipe_limits::run(*markdown, printer),
+        _ => {}
+    }
     let home = Home::existing(home)?;
     let config = Config::load(&home.config_file())?;
     let deciders = app::deciders(&home, &config)?;
     match command {
+        RecipeCommand::New(_) | RecipeCommand::Build(_) | RecipeCommand::Limits { .. } => {
+            Ok(Outcome::Done)
+        }
         RecipeCommand::Check { file: Some(file) } => check_file(&deciders, file, printer).await,
         RecipeCommand::Check { file: None } => {
             let registry = app::registry_of(&home, &config, &deciders).await?;

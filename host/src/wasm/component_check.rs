@@ -76,6 +76,13 @@ pub enum LoadError {
     Compile(String),
 }
 
+/// The interfaces of ours that a world offers, as grants name them.
+pub fn offered_interfaces(world: World) -> Vec<&'static str> {
+    let model_reads: &[&str] =
+        if matches!(world, World::Hotwire | World::Action) { &MODEL_READS } else { &[] };
+    READS.iter().chain(model_reads).copied().collect()
+}
+
 /// What can be said without compiling: size and kind of file.
 ///
 /// # Errors
@@ -149,10 +156,9 @@ enum Offer {
 fn offered(world: World, import: &str) -> Offer {
     let unversioned = import.split('@').next().unwrap_or(import);
     if let Some(interface) = unversioned.strip_prefix("thrall:recipe/") {
-        let offers_model = matches!(world, World::Hotwire | World::Action);
         return if TYPES_ONLY.contains(&interface) {
             Offer::TypesOnly
-        } else if READS.contains(&interface) || (offers_model && MODEL_READS.contains(&interface)) {
+        } else if offered_interfaces(world).contains(&interface) {
             Offer::Yes(interface.to_owned())
         } else {
             Offer::No

@@ -14,9 +14,9 @@ use crate::verdict::{FilterAnswer, Situation, Verdict};
 use super::bindings::{filter, operations, types};
 
 /// The longest reason, in characters: it is shown in tables and journaled.
-pub(super) const MAX_REASON_CHARS: usize = 2000;
+pub const MAX_REASON_CHARS: usize = 2000;
 /// The longest name of an action, in bytes; the same as of a recipe.
-pub(super) const MAX_ACTION_BYTES: usize = 64;
+pub const MAX_ACTION_BYTES: usize = 64;
 
 /// The rule that an answer breaks, as a sentence.
 type Checked<T> = Result<T, String>;
