@@ -42,8 +42,8 @@ use crate::pipeline::ports::Ports;
 use crate::recipes::EvaluatorKind;
 use crate::recipes::registry::{Registry, State, Terms};
 use crate::recipes::trip_wire::Trip;
-use crate::store::{Reader, Store, TrippedRevision};
 use crate::roles;
+use crate::store::{Reader, Store, TrippedRevision};
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
 use health::Health;
@@ -291,9 +291,10 @@ impl App {
         }
     }
 
-    /// Takes revisions that failed too often out of service, and brings the last
+    /// Writes down which revisions failed too often. True when there are any: the
+    /// next reading of the recipes takes them out of service and brings the last
     /// good ones back.
-    pub async fn take_trips(&self) {
+    pub async fn take_trips(&self) -> bool {
         let mut tripped = Vec::new();
         while let Ok(trip) = self.trips.lock().unwrap_or_else(PoisonError::into_inner).try_recv() {
             tripped.push(trip);
@@ -322,11 +323,7 @@ impl App {
                 tracing::error!(%error, "cannot keep a trip");
             }
         }
-        if !tripped.is_empty()
-            && let Err(error) = self.load_recipes().await
-        {
-            tracing::warn!(error = format!("{error:#}"), "cannot read recipes, the old ones stay");
-        }
+        !tripped.is_empty()
     }
 
     async fn load_recipes(&self) -> anyhow::Result<()> {

@@ -86,6 +86,7 @@ fn mail(body: &str) -> Envelope {
         depth: 0,
         received_at: TimestampMs(1_770_000_000_000),
         fields: vec![Field::new("body_text", body)],
+        ..Envelope::blank()
     }
 }
 

@@ -155,6 +155,7 @@ pub(crate) fn envelope() -> Envelope {
         depth: 0,
         received_at: TimestampMs(1_770_000_000_000),
         fields: vec![Field::new("body_text", "hello")],
+        ..Envelope::blank()
     }
 }
 

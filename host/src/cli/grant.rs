@@ -161,11 +161,7 @@ fn show_all(
     Ok(Outcome::Done)
 }
 
-fn show(
-    entry: &Entry,
-    separation: &Separation,
-    printer: &Printer,
-) -> anyhow::Result<Outcome> {
+fn show(entry: &Entry, separation: &Separation, printer: &Printer) -> anyhow::Result<Outcome> {
     let shown = shown(entry);
     say_separation(separation, printer);
     if printer.is_json() {

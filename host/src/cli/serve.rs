@@ -38,7 +38,9 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
     let reloader = Arc::new(Reloader::new(Arc::clone(&app)));
     let mut listeners = doors::open(&app, &reloader, &stopped, printer).await?;
     let mut background = JoinSet::new();
-    background.spawn(watch_folders(Watcher::new(&app.home), reloader, stopped.clone()));
+    let watching =
+        watch_folders(Arc::clone(&app), Watcher::new(&app.home), reloader, stopped.clone());
+    background.spawn(watching);
     background.spawn(tick(Arc::clone(&app), stopped.clone()));
     let warming = Arc::clone(&app);
     background.spawn(async move { warming.warm_model().await });
@@ -76,6 +78,7 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
 }
 
 async fn watch_folders(
+    app: Arc<App>,
     mut watcher: Watcher,
     reloader: Arc<Reloader>,
     mut stopped: watch::Receiver<bool>,
@@ -86,8 +89,8 @@ async fn watch_folders(
             _ = every.tick() => {}
             _ = stopped.wait_for(|stop| *stop) => return,
         }
-        app.take_trips().await;
-        if watcher.has_changed() {
+        let has_tripped = app.take_trips().await;
+        if watcher.has_changed() || has_tripped {
             reloader.reload().await;
         }
     }

@@ -49,12 +49,7 @@ fn flip(
     (key, with.to_owned(), without.to_owned(), Box::new(differs))
 }
 
-fn need(
-    key: &'static str,
-    with: &str,
-    without: &str,
-    need: Need<'static>,
-) -> Flip {
+fn need(key: &'static str, with: &str, without: &str, need: Need<'static>) -> Flip {
     flip(key, with, without, move |grant| grant.allow(&need).is_ok())
 }
 
@@ -72,9 +67,8 @@ fn flips() -> Vec<Flip> {
     let skill_line = |input: &str, bytes: u32| {
         format!("[operations.skill.knarr-mail]\ninput = {{ {input} }}\nmax_input_bytes = {bytes}")
     };
-    let mail = |node: &str, n: u32| {
-        format!("[operations]\nmail = {{ nodes = [{node}], per_hour = {n} }}")
-    };
+    let mail =
+        |node: &str, n: u32| format!("[operations]\nmail = {{ nodes = [{node}], per_hour = {n} }}");
     let own = format!("\"{NODE}\"");
     vec![
         flip("recipe", &format!("recipe = \"sha256:{}\"", Digest::of(b"a")), "", |grant| {
@@ -297,7 +291,9 @@ fn a_denial_is_a_line_that_can_be_pasted() {
             // Pasted in the place of the line that is there.
             let mut wide = narrow.permissions.clone();
             wide.add(&need);
-            assert!(to_toml(&Grant::new("x", None, None, Mode::Manual, wide)).contains(&denial.line));
+            assert!(
+                to_toml(&Grant::new("x", None, None, Mode::Manual, wide)).contains(&denial.line)
+            );
             assert!(
                 parse("x", &format!("{table}{}", denial.line)).is_ok(),
                 "{denial} does not read back"
@@ -336,8 +332,12 @@ fn all_needs() -> Vec<Need<'static>> {
 
 #[test]
 fn a_chain_of_recipes_can_do_no_more_than_each_of_them() {
-    let own = grant("imports = [\"model\"]\n[operations]\nwake = { per_hour = 9 }\n[budget]\nhost_calls_per_run = 9\n[limits]\nmemory_mib = 32");
-    let parent = parse("parent", "[operations]\nwake = { per_hour = 2 }\n[budget]\nhost_calls_per_run = 3").unwrap();
+    let own = grant(
+        "imports = [\"model\"]\n[operations]\nwake = { per_hour = 9 }\n[budget]\nhost_calls_per_run = 9\n[limits]\nmemory_mib = 32",
+    );
+    let parent =
+        parse("parent", "[operations]\nwake = { per_hour = 2 }\n[budget]\nhost_calls_per_run = 3")
+            .unwrap();
     let chain = Authority::new(Arc::new(own.clone()), vec![Arc::new(parent)]);
     assert!(chain.allow(&Need::Wake).is_ok());
     let denial = chain.allow(&Need::Import(name("model"))).unwrap_err();
@@ -357,7 +357,10 @@ fn free_text_beside_wide_reads_is_a_leak() {
     let mail = format!("[operations]\nmail = {{ nodes = [\"{NODE}\"], per_hour = 1 }}");
     assert!(leaks(wide).is_empty() && leaks(&mail).is_empty());
     let both = leaks(&format!("{wide}{mail}"));
-    assert_eq!(both, ["LEAK grants/x.toml: mail may hold free text, beside journal rows of scope all"]);
+    assert_eq!(
+        both,
+        ["LEAK grants/x.toml: mail may hold free text, beside journal rows of scope all"]
+    );
     let reply = "[operations]\nreply = { to = \"sender\", body = \"any\", per_hour = 1 }";
     assert_eq!(leaks(&format!("{wide}{reply}")).len(), 1);
     assert!(leaks(&format!("{wide}{}", reply.replace("any", "template"))).is_empty());
@@ -376,7 +379,10 @@ fn mistakes_are_named_with_their_place_and_the_nearest_word() {
         ("recipe = \"abc\"", "thrall grant allow"),
         ("operations = [\"wake\"]", "[operations]"),
         ("[operations]\nwake = {}", "per_hour = 6"),
-        ("[operations]\nreply = { to = \"sender\", per_hour = 1 }", "body = one of template, model, any"),
+        (
+            "[operations]\nreply = { to = \"sender\", per_hour = 1 }",
+            "body = one of template, model, any",
+        ),
         ("[operations]\nmail = { nodes = [\"abc\"], per_hour = 1 }", "whole node ids"),
         ("[operations]\nextension = { codes = [\"x\"] }", "knows no extension"),
         ("[operations]\nlog = {}", "needs no grant"),
@@ -388,12 +394,17 @@ fn mistakes_are_named_with_their_place_and_the_nearest_word() {
         ("shared = [\"all\"]", "context, flags, breakers"),
         ("[operations.skill.\"*\"]\nmax_input_bytes = 2", "granted by its name"),
     ] {
-        assert!(messages(text).iter().any(|message| message.contains(what)), "{text}: {:?}", messages(text));
+        assert!(
+            messages(text).iter().any(|message| message.contains(what)),
+            "{text}: {:?}",
+            messages(text)
+        );
     }
 }
 
 fn words() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["a", "b:c", "oom:", "x\"y", "line\nbreak", "Ü"]).prop_map(str::to_owned)
+    prop::sample::select(vec!["a", "b:c", "oom:", "x\"y", "line\nbreak", "Ü"])
+        .prop_map(str::to_owned)
 }
 
 fn some_need() -> impl Strategy<Value = Need<'static>> {
@@ -408,7 +419,10 @@ fn some_need() -> impl Strategy<Value = Need<'static>> {
         prop::sample::select(ContextScope::ALL.to_vec()).prop_map(Need::Context),
         prop::sample::select(vec!["a", "b-c", "d_e"]).prop_map(|one| Need::Compile(name(one))),
         Just(Need::Wake),
-        (prop::sample::select(ReplyTo::ALL.to_vec()), prop::sample::select(ReplyBody::ALL.to_vec()))
+        (
+            prop::sample::select(ReplyTo::ALL.to_vec()),
+            prop::sample::select(ReplyBody::ALL.to_vec())
+        )
             .prop_map(|(to, body)| Need::Reply { to, body }),
         Just(Need::Mail(name(NODE))),
         (words(), input, 2u32..100).prop_map(|(one, input, bytes)| Need::Skill {
