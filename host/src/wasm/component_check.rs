@@ -48,7 +48,8 @@ pub struct ComponentReport {
 #[serde(tag = "error", content = "detail", rename_all = "kebab-case")]
 pub enum LoadError {
     #[error(
-        "is {0} bytes; a component may have 32 MiB: strip debug information, or leave out what the recipe does not use"
+        "is {0} bytes; a component may have {mib} MiB: strip debug information, or leave out what the recipe does not use",
+        mib = MAX_COMPONENT_BYTES >> 20
     )]
     TooLarge(u64),
     #[error("is not WebAssembly: it does not begin like a component")]

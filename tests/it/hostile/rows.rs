@@ -88,7 +88,7 @@ pub(super) fn misdeeds() -> Vec<Row> {
     };
     vec![
         deed("hoard", 0, Fails(OUT_OF_MEMORY)),
-        deed("log-lines", 1_000_000, Fails(OUT_OF_FUEL)),
+        deed("log-lines", 100_000_000, Fails(OUT_OF_FUEL)),
         deed("log-megabytes", 50, Answers("logged 50 times 3 MiB")),
         deed("log-megabytes", 1_000_000, Fails("timed out: more than 2000 ms in the guest itself")),
         deed("call-on", 100_000, Answers("asked 100000 times, refused 100000 times")),
@@ -158,6 +158,7 @@ pub(super) fn forgeries() -> Vec<Row> {
             r#"{"decision": "refuse", "reason": "\u001b]0;title\u0007no"}"#,
             Fails("refused: no"),
         ),
+        emits(r#"{"type": "log", "message": "$body_text"}"#, Answers("hello")),
         emits(r#"{"type": "log", "times": 32}"#, Answers("Log")),
         emits(
             r#"{"type": "log", "times": 33}"#,
