@@ -35,10 +35,19 @@ fn componentize_py() -> Option<PathBuf> {
     if tool.is_file() {
         return Some(tool);
     }
-    eprintln!(
-        "SKIPPED: no componentize-py here; `make setup` installs it where there is a network"
-    );
+    skipped("no componentize-py here; `make setup` installs it where there is a network");
     None
+}
+
+/// Shown also where the test passes: .config/nextest.toml.
+#[expect(clippy::print_stderr, reason = "a test that did not run must not look like one that did")]
+fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+}
+
+#[expect(clippy::print_stdout, reason = "a figure for who reads the run")]
+fn told(figure: &str) {
+    println!("{figure}");
 }
 
 fn thrall(args: &[&str]) -> Output {
@@ -154,10 +163,10 @@ async fn the_example_in_python_runs_within_the_usual_limits() {
         times.push(started.elapsed());
     }
     times.sort();
-    println!(
+    told(&format!(
         "python: {} bytes, compiled in {compiled:?}, a fresh instance with a call {:?} (median), {} bytes of memory, {} fuel",
         report["size"], times[10], first.usage.memory_bytes, first.usage.fuel
-    );
+    ));
 }
 
 /// Building takes a quarter of a minute, so one of them is built; the functions of
@@ -184,7 +193,7 @@ fn a_new_recipe_in_python_passes_its_own_test_and_imports_what_was_asked_for() {
                 .unwrap();
             assert!(bindings.status.success(), "{}", text(&bindings.stderr));
             if !is_new_enough {
-                eprintln!("SKIPPED: the unit tests of app.py need Python 3.11");
+                skipped("the unit tests of app.py need Python 3.11");
                 continue;
             }
             let tested = Command::new(&python)

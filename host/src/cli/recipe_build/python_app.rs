@@ -17,10 +17,9 @@ pub(super) fn build(dir: &Path, work: &Path) -> Result<Built, Failure> {
     let name = recipe_name(dir)?;
     let wit = gather_wit(dir, work)?;
     let tool = find_tool()?;
-    let bindings = dir.join("bindings");
-    run(&tool, dir, &wit, ["bindings".as_ref(), bindings.as_os_str()])
-        .map_err(Failure::from)
-        .and_then(|output| check(&output, WORLD))?;
+    let bindings = clear_bindings(dir)?;
+    let made = run(&tool, dir, &wit, ["bindings".as_ref(), bindings.as_os_str()])?;
+    check(&made, WORLD)?;
     let module = work.join("component.wasm");
     let arguments: [&OsStr; 4] =
         ["componentize".as_ref(), "app".as_ref(), "-o".as_ref(), module.as_os_str()];
@@ -76,6 +75,24 @@ fn gather_wit(dir: &Path, work: &Path) -> Result<PathBuf, Failure> {
     });
     gathered.with_context(|| format!("cannot write {}", wit.display()))?;
     Ok(wit)
+}
+
+/// The folder of stubs for the author's tests, gone if it is there from the last
+/// build: componentize-py writes into none that exists.
+fn clear_bindings(dir: &Path) -> Result<PathBuf, Failure> {
+    let bindings = dir.join("bindings");
+    if bindings.join("wit_world/__init__.py").is_file() {
+        std::fs::remove_dir_all(&bindings)
+            .with_context(|| format!("cannot remove {}", bindings.display()))?;
+    } else if bindings.symlink_metadata().is_ok() {
+        return Err(Problem::in_file(
+            "bindings",
+            "it is no folder of componentize-py's",
+            "rename it: the stubs for test_app.py are written there",
+        )
+        .into());
+    }
+    Ok(bindings)
 }
 
 /// On the path, or in the environment that set-up made.
@@ -205,6 +222,17 @@ mod tests {
         let (problem, _) = explain(talk, APP);
         assert_eq!((problem.file.as_str(), problem.line), (APP, 1));
         assert!(problem.remedy.contains("class WitWorld"), "{problem:?}");
+    }
+
+    #[test]
+    fn only_generated_bindings_are_cleared() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(clear_bindings(dir.path()).is_ok());
+        std::fs::create_dir_all(dir.path().join("bindings/wit_world")).unwrap();
+        assert!(clear_bindings(dir.path()).is_err(), "an author's folder is kept");
+        std::fs::write(dir.path().join("bindings/wit_world/__init__.py"), "").unwrap();
+        assert!(clear_bindings(dir.path()).is_ok());
+        assert!(!dir.path().join("bindings").exists());
     }
 
     #[test]

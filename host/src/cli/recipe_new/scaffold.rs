@@ -132,7 +132,7 @@ impl Plan {
             "[[package]]\nname = \"{package}\"\nversion = \"0.1.0\"\ndependencies = [\n \"serde\",\n \"serde_json\",\n \"thrall-sdk\",\n]\n"
         );
         let mut entries: Vec<(&str, &str)> =
-            kit::LOCKED.iter().map(|(name, entry)| (*name, entry.as_ref())).collect();
+            kit::LOCKED.iter().map(|(name, entry)| (*name, *entry)).collect();
         entries.push(("thrall-sdk", kit::LOCKED_SDK));
         entries.push((&package, &own));
         entries.sort_by_key(|(name, _)| *name);
