@@ -13,8 +13,9 @@ cargo=${3:-cargo}
 
 cd "$root"
 out=${CARGO_TARGET_DIR:-target}
-# With the whole workspace, so that the features of dependencies are those of
-# every other build and nothing large is built a second time.
+# Only crates of this workspace are built so that coverage is seen. The first
+# build takes long all the same: for one program cargo chooses other features of
+# dependencies than for everything, and builds those once more.
 RUSTC_WORKSPACE_WRAPPER="$here/fuzz_rustc.sh" "$cargo" build --release --locked --workspace \
     --features thrall-fuzz/libfuzzer --bin thrall-fuzz
 
