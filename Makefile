@@ -38,8 +38,8 @@ test: format-check models ## formatting and every test
 lint: format-check ## formatting, clippy, licences and advisories
 	@scripts/lint.sh $(CARGO) $(PROFILE)
 
-fuzz: setup ## each fuzz target under libFuzzer, ten minutes long
-	@for target in manifest grant envelope component; do scripts/fuzz.sh $$target 600 $(CARGO) || exit 1; done
+fuzz: build ## each fuzz target for ten minutes, from the corpus
+	THRALL_FUZZ_SECONDS=600 $(CARGO) nextest run --config-file .config/nextest.toml $(PROFILE) --workspace -E "package(thrall-fuzz)"
 
 bench: models ## the engine's and the model's figures, as JSON
 	@$(THRALL) bench engine

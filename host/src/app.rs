@@ -5,7 +5,7 @@
 
 pub mod grant_files;
 pub mod health;
-mod kept_components;
+pub mod kept_components;
 pub mod listings;
 pub mod performing;
 pub mod recipe_loading;

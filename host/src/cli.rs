@@ -16,6 +16,7 @@ pub mod printer;
 mod progress;
 mod recipe;
 mod recipe_build;
+mod recipe_history;
 mod recipe_limits;
 mod recipe_new;
 mod serve;

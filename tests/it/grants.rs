@@ -94,12 +94,23 @@ fn an_edit_that_widens_waits_and_the_granted_revision_goes_on_after_a_restart() 
     assert_eq!(trace["action"]["name"], "log");
     let row = listed(&home, "x");
     assert_eq!(row["state"], "live");
-    assert!(row["reason"].as_str().unwrap().contains("wake = { per_hour = 1 }"), "{row}");
+    let reason = row["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("it widens") && reason.contains("# grants/x.toml, [operations]"),
+        "{row}"
+    );
     // Inside the grant it is followed without anybody.
     home.write("recipes/x.toml", LOGS.replace("\"log\"", "\"drop\""));
     assert_eq!(decide(&home, "m2")["action"]["name"], "drop");
     home.write("recipes/x.toml", "mode = ");
     assert_eq!(decide(&home, "m3")["action"]["name"], "drop", "broken, and restarted");
+
+    let history = home.run(&["recipe", "history", "x", "--json"]).ok().json();
+    assert_eq!(history.as_array().unwrap().len(), 2, "{history}");
+    home.run(&["recipe", "rollback", "x", history[1]["revision"].as_str().unwrap()]).ok();
+    assert_eq!(std::fs::read_to_string(home.path("recipes/x.toml")).unwrap(), LOGS);
+    assert_eq!(decide(&home, "m4")["action"]["name"], "log");
+    assert_eq!(home.run(&["recipe", "rollback", "x", "ffff"]).code, 1);
 }
 
 #[test]

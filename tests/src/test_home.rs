@@ -192,11 +192,11 @@ const ACCEPTED: &str = "[roles]\naccept_advisory = true\n";
 pub fn full_grant(toml: &str) -> String {
     let named = |key: &str, more: &[&str]| {
         let mut names: Vec<&str> = more.to_vec();
-        for line in toml.lines() {
-            let value = line.trim().strip_prefix(key).map(str::trim_start);
-            if let Some(value) = value.and_then(|rest| rest.strip_prefix('=')) {
-                names
-                    .extend(value.trim().strip_prefix('"').and_then(|text| text.split('"').next()));
+        for (at, _) in toml.match_indices(key) {
+            let is_whole = !toml[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            let value = toml[at + key.len()..].trim_start().strip_prefix('=').map(str::trim_start);
+            if let Some(text) = value.and_then(|rest| rest.strip_prefix('"')).filter(|_| is_whole) {
+                names.extend(text.split('"').next());
             }
         }
         format!("{names:?}")

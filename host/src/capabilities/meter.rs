@@ -115,3 +115,46 @@ impl Meter for LiveMeter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::fixtures::{NOW, TestStore};
+
+    fn meter(store: &Arc<Store>) -> LiveMeter {
+        LiveMeter::new(Arc::clone(store), Arc::new(store.reader().clone()))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn side_by_side_no_more_is_taken_than_there_is_and_a_restart_gives_nothing_back() {
+        let TestStore { store, dir } = TestStore::new();
+        let store = Arc::new(store);
+        let shared = Arc::new(meter(&store));
+        let mut runs = tokio::task::JoinSet::new();
+        for _ in 0..60 {
+            let meter = Arc::clone(&shared);
+            runs.spawn(
+                async move { meter.reserve(&[("a", 10), ("parent", 25)], NOW).await.is_ok() },
+            );
+        }
+        let taken = runs.join_all().await.into_iter().filter(|taken| *taken).count();
+        assert_eq!(taken, 10, "the narrower of the two bounds");
+        assert!(shared.reserve(&[("b", 10)], NOW).await.is_ok(), "another recipe's own");
+
+        drop(shared);
+        let restarted = meter(&store);
+        let Err(HostError::Budget(line)) = restarted.reserve(&[("a", 10)], NOW).await else {
+            panic!()
+        };
+        assert_eq!(line, "model_calls_per_day = 10  # grants/a.toml, [budget]");
+        restarted.give_back(&[("a", 10)], NOW).await;
+        assert!(restarted.reserve(&[("a", 10)], NOW).await.is_ok());
+        let tomorrow = NOW.plus(std::time::Duration::from_secs(24 * 3600));
+        assert!(restarted.reserve(&[("a", 1)], tomorrow).await.is_ok());
+        assert!(
+            restarted.reserve(&[("a", 1)], NOW).await.is_err(),
+            "a clock that jumps back opens nothing"
+        );
+        drop(dir);
+    }
+}

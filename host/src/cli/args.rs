@@ -169,6 +169,20 @@ pub(super) enum RecipeCommand {
     },
     /// One recipe: stages, actions, components, grant.
     Show { name: String },
+    /// The revisions of a recipe that were live, newest first.
+    History {
+        name: String,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Put an earlier revision back into recipes/, its components included. It runs if the
+    /// grant covers it; what lies there now is overwritten.
+    Rollback {
+        name: String,
+        /// The beginning of a revision from `recipe history`; the one before the present
+        /// one if left out.
+        revision: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::args::RecipeCommand;
 use super::printer::Printer;
-use super::{Outcome, recipe_build, recipe_limits, recipe_new};
+use super::{Outcome, recipe_build, recipe_history, recipe_limits, recipe_new};
 use crate::app;
 use crate::config::Config;
 use crate::home::Home;
@@ -32,12 +32,23 @@ pub(super) async fn run(
         _ => {}
     }
     let home = Home::existing(home)?;
+    match command {
+        RecipeCommand::History { name, limit } => {
+            return recipe_history::list(&home, name, *limit, printer);
+        }
+        RecipeCommand::Rollback { name, revision } => {
+            return recipe_history::rollback(&home, name, revision.as_deref(), printer);
+        }
+        _ => {}
+    }
     let config = Config::load(&home.config_file())?;
     let deciders = app::deciders(&home, &config)?;
     match command {
-        RecipeCommand::New(_) | RecipeCommand::Build(_) | RecipeCommand::Limits { .. } => {
-            Ok(Outcome::Done)
-        }
+        RecipeCommand::New(_)
+        | RecipeCommand::Build(_)
+        | RecipeCommand::Limits { .. }
+        | RecipeCommand::History { .. }
+        | RecipeCommand::Rollback { .. } => Ok(Outcome::Done),
         RecipeCommand::Check { file: Some(file) } => check_file(&deciders, file, printer).await,
         RecipeCommand::Check { file: None } => {
             let registry = app::registry_of(&home, &config, &deciders).await?;

@@ -6,6 +6,9 @@
 //! can be forgotten. What the answers are is in `capabilities/` for live runs
 //! and in `rehearsal/` for recorded ones.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 

@@ -75,7 +75,9 @@ impl RunBudget {
 
 fn estimate(request: &HostRequest) -> u32 {
     let of_text = |text: &str| {
-        u32::try_from(text.chars().count().div_ceil(CHARS_PER_TOKEN)).unwrap_or(u32::MAX)
+        let tokens = text.chars().count().div_ceil(CHARS_PER_TOKEN);
+        // Also an empty text costs what stands around it.
+        u32::try_from(tokens).unwrap_or(u32::MAX).max(1)
     };
     match request {
         HostRequest::ModelClassify { text, .. } | HostRequest::ModelEmbed { text } => of_text(text),

@@ -325,15 +325,6 @@ async fn host_calls_are_answered_until_the_budget_is_spent() {
 }
 
 #[tokio::test]
-async fn a_host_that_does_not_answer_is_not_waited_for() {
-    let fixture = Fixture::new();
-    let host = TestHost { behaviour: Behaviour::Hangs, ..TestHost::default() };
-    let id = fixture.load(&asking(1));
-    let outcome = fixture.decide_with(id, StageLimits::decider(), host).await;
-    assert_eq!(outcome.answer, Ok(skip("context-read.get: no answer within 100 ms")));
-}
-
-#[tokio::test]
 async fn a_panic_of_the_host_ends_one_call_only() {
     let fixture = Fixture::new();
     let host = TestHost { behaviour: Behaviour::Panics, ..TestHost::default() };

@@ -1,8 +1,7 @@
 //! Fuzz targets: each takes bytes as somebody might send or drop them, and
-//! insists on what must hold whatever they are. Two drivers run them: the tests
-//! in `tests/`, for half a minute each with a mutator of our own, and libFuzzer
-//! through `scripts/fuzz.sh`, for as long as one likes. The corpus that both
-//! begin with is in `corpus/`.
+//! insists on what must hold whatever they are. The tests in `tests/` run them
+//! with a mutator of our own, which begins with the corpus in `corpus/`: half a
+//! minute each, ten minutes through `make fuzz`.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
 //! Half a minute for each target in every run of the tests; more with
-//! `THRALL_FUZZ_SECONDS`, and with coverage through `make fuzz`.
+//! `THRALL_FUZZ_SECONDS`, which `make fuzz` sets to ten minutes.
 
 #![allow(clippy::print_stdout, reason = "how far a run got is worth a line")]
 
