@@ -64,7 +64,7 @@ pub(super) async fn run(
 
 /// A grant names the revision that it is for, components included; theirs are
 /// known only now that they lie there.
-async fn bind_grants(home: &Home, names: &[&str]) -> anyhow::Result<()> {
+pub(super) async fn bind_grants(home: &Home, names: &[&str]) -> anyhow::Result<()> {
     if names.is_empty() {
         return Ok(());
     }

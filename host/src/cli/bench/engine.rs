@@ -149,6 +149,13 @@ impl BenchHome {
         std::fs::write(home.grants().join("bench.toml"), GRANT)?;
         Ok(Self { home })
     }
+
+    /// One whose grant is bound to its recipe, so that events run through it.
+    async fn granted() -> anyhow::Result<Self> {
+        let bench = Self::new()?;
+        crate::cli::init::bind_grants(&bench.home, &["bench"]).await?;
+        Ok(bench)
+    }
 }
 
 impl Drop for BenchHome {
@@ -181,7 +188,7 @@ fn draft(number: u32) -> Draft {
 
 /// Events per second, from the first submission to the last durable decision.
 async fn throughput(events: u32) -> anyhow::Result<f64> {
-    let bench = BenchHome::new()?;
+    let bench = BenchHome::granted().await?;
     let app = App::open(bench.home.clone(), Arc::new(SystemClock), Pace::Live).await?;
     ensure!(
         app.health().recipes_live == 1,
@@ -207,7 +214,7 @@ async fn throughput(events: u32) -> anyhow::Result<f64> {
 
 /// Milliseconds from submission to the durable decision, at a steady rate.
 async fn latencies(events: u32, rate: f64) -> anyhow::Result<Vec<f64>> {
-    let bench = BenchHome::new()?;
+    let bench = BenchHome::granted().await?;
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let observer = Box::new(move |commit: &Commit| {
         // The receiver lives until the measurement is over.
