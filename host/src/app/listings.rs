@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use crate::grants::leaks;
 use crate::recipes::Mode;
 use crate::recipes::registry::{Entry, Registry, State};
 use crate::roles::Separation;
@@ -49,7 +50,11 @@ pub struct ListedGrant {
     pub name: String,
     /// The highest mode that it gives.
     pub mode: &'static str,
+    /// The revision that it is for.
+    pub binding: Option<String>,
     pub digest: String,
+    /// Ways for free text out of the node, beside wide reads.
+    pub leaks: Vec<String>,
 }
 
 pub fn recipes(registry: &Registry, separation: &Separation, ceiling: Mode) -> RecipesListing {
@@ -94,7 +99,9 @@ pub fn grants(registry: &Registry, separation: &Separation, ceiling: Mode) -> Gr
                 Some(ListedGrant {
                     name: entry.name.clone(),
                     mode: grant.mode.as_str(),
+                    binding: grant.binding.map(|digest| format!("sha256:{digest}")),
                     digest: grant.digest.to_string(),
+                    leaks: leaks::warnings(&entry.name, &grant.permissions),
                 })
             })
             .collect(),

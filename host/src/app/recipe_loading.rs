@@ -100,6 +100,10 @@ impl RecipeLoader {
     pub async fn load(&self, reader: Option<&Reader>) -> anyhow::Result<Loaded> {
         let recipes = self.read(&self.home.recipes(), "recipes")?;
         let grants = self.read_grants()?;
+        let tripped: BTreeSet<String> = match reader {
+            Some(reader) => reader.trips()?.into_iter().map(|trip| trip.recipe).collect(),
+            None => BTreeSet::new(),
+        };
         let mut files = Vec::new();
         for (name, content) in &recipes.toml {
             let content = match content {
@@ -108,8 +112,10 @@ impl RecipeLoader {
             };
             let grant = grant_of(name, &grants);
             let restored = match reader {
-                Some(reader) => self.restored(name, reader).await?,
-                None => Vec::new(),
+                Some(reader) if tripped.contains(name) || !is_bound(&content, &grant) => {
+                    self.restored(name, reader).await?
+                }
+                _ => Vec::new(),
             };
             files.push(LoadedFile { name: name.clone(), content, grant, restored });
         }
@@ -350,6 +356,16 @@ impl RecipeLoader {
                 world.as_str()
             ))
         }
+    }
+}
+
+/// Whether a file is the one that its grant is for, so that nothing before it
+/// matters. Without a grant nothing runs, whatever there was.
+fn is_bound(content: &Result<Candidate, Vec<Problem>>, grant: &GrantFile) -> bool {
+    match (content, grant) {
+        (Ok(candidate), GrantFile::Granted(grant, _)) => grant.binding == Some(candidate.binding()),
+        (Err(_), GrantFile::Granted(..)) => false,
+        _ => true,
     }
 }
 

@@ -55,10 +55,8 @@ pub(super) fn print(printer: &Printer, trace: &Trace) -> anyhow::Result<()> {
     let executed = if trace.action.executed { "executed" } else { "not executed" };
     printer.line(&labelled("action", &format!("{} ({executed})", trace.action.name)))?;
     for planned in &trace.action.operations {
-        let ruling = planned
-            .denied_by
-            .as_ref()
-            .map_or_else(|| "allowed".to_owned(), |line| format!("denied, missing: {line}"));
+        let ruling =
+            planned.denied_by.as_ref().map_or_else(|| "allowed".to_owned(), |why| denied(why));
         let detail = serde_json::to_string(&planned.operation).unwrap_or_default();
         printer.line(&labelled(
             "",

@@ -45,9 +45,9 @@ pub struct Revision {
 
 impl Revision {
     pub fn new(candidate: Candidate, grant: Arc<Grant>, ceiling: Mode) -> Self {
+        let binding = candidate.binding();
         let Candidate { recipe, components, needs, source } = candidate;
         let digest = revision_digest(&recipe, &components);
-        let binding = binding::digest(&recipe.canonical, &file_components(&components));
         let effective_mode = recipe.mode.min(grant.mode).min(ceiling);
         Self {
             recipe,
@@ -156,6 +156,13 @@ pub struct Candidate {
     pub needs: Arc<[Need<'static>]>,
     /// The file's own text.
     pub source: Arc<str>,
+}
+
+impl Candidate {
+    /// What a grant for it names; see `grants/binding.rs`.
+    pub fn binding(&self) -> Digest {
+        binding::digest(&self.recipe.canonical, &file_components(&self.components))
+    }
 }
 
 /// What lies in `grants/` for a recipe.
