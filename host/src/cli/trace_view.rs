@@ -113,3 +113,9 @@ fn top_scores(scores: &[(String, f32)]) -> Vec<&(String, f32)> {
     sorted.truncate(4);
     sorted
 }
+
+/// A line that the grant lacks, or a reason that no grant changes.
+fn denied(why: &str) -> String {
+    let said = if why.contains("  # grants/") { "denied, missing" } else { "denied" };
+    format!("{said}: {why}")
+}
