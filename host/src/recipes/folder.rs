@@ -14,6 +14,9 @@ use crate::strict_toml::{MAX_FILE_BYTES, Problem};
 
 /// The largest component that is read, in bytes.
 pub const MAX_COMPONENT_BYTES: usize = crate::stage::StageLimits::MAX_COMPONENT_BYTES;
+/// All components of a folder together: they are in memory at once while the
+/// folder is read. Those after it by name are refused.
+const MAX_ALL_COMPONENTS_BYTES: usize = 256 * 1024 * 1024;
 /// More files than this in one folder are an accident or an attack.
 const MAX_FILES: usize = 1000;
 
@@ -109,6 +112,7 @@ fn read_checked(dir: &Dir, label: &str, owners: Option<&Owners>) -> io::Result<F
         names.truncate(MAX_FILES);
     }
     let mut folder = Folder::default();
+    let mut left = MAX_ALL_COMPONENTS_BYTES;
     for name in names {
         match ending(&name) {
             Some((stem, "toml")) => {
@@ -124,6 +128,16 @@ fn read_checked(dir: &Dir, label: &str, owners: Option<&Owners>) -> io::Result<F
             }
             Some((_, _)) => {
                 let content = read_file(dir, label, &name, MAX_COMPONENT_BYTES, owners);
+                let content = content.and_then(|bytes| {
+                    left = left.checked_sub(bytes.len()).ok_or_else(|| {
+                        let what = format!(
+                            "{label}/ holds more than {} MiB of components: remove those that no recipe names",
+                            MAX_ALL_COMPONENTS_BYTES >> 20
+                        );
+                        Problem::in_file(&format!("{label}/{}", name.escape_debug()), what)
+                    })?;
+                    Ok(bytes)
+                });
                 folder.wasm.insert(name.clone(), content);
             }
             None => {}
@@ -219,6 +233,19 @@ mod tests {
         }
         let odd = folder.toml["Evil\u{1b}[2J"].as_ref().unwrap_err().to_string();
         assert!(odd.contains("\\u{1b}") && !odd.contains('\u{1b}'), "{odd}");
+    }
+
+    #[test]
+    fn components_beyond_the_limit_of_all_together_are_refused() {
+        let folder = folder(|at| {
+            for number in 0..9 {
+                let wasm = fs::File::create(at.join(format!("{number}.wasm"))).unwrap();
+                wasm.set_len(u64::try_from(MAX_COMPONENT_BYTES).unwrap()).unwrap();
+            }
+        });
+        assert!(folder.wasm["7.wasm"].is_ok());
+        let problem = folder.wasm["8.wasm"].as_ref().unwrap_err().to_string();
+        assert!(problem.contains("more than 256 MiB of components"), "{problem}");
     }
 
     #[test]
