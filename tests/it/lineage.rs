@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use thrall_tests::events::{lines, mail, node};
-use thrall_tests::test_home::TestHome;
+use thrall_tests::test_home::{TestHome, full_grant};
 use thrall_tests::wait_for::wait_for;
 
 const EVENTS: usize = 2_000;
@@ -88,8 +88,11 @@ fn a_chain_of_triggers_ends_at_depth_four_and_says_why() {
 fn one_event_leads_to_sixteen_at_most() {
     let home = TestHome::new();
     let steps = "{ type = \"trigger\", trigger = \"leaf\" }, ".repeat(17);
-    home.recipe("many", &recipe(ON_MAIL, "many", &format!("steps = [{steps}]")));
-    home.recipe("leaf", &recipe(&on_action("leaf"), "trigger", "trigger = \"nothing\""));
+    let many = recipe(ON_MAIL, "many", &format!("steps = [{steps}]"));
+    let leaf = recipe(&on_action("leaf"), "trigger", "trigger = \"nothing\"");
+    // What the leaf triggers is bounded by the grants of both.
+    home.recipe_under("many", &many, &full_grant(&format!("{many}{leaf}")));
+    home.recipe("leaf", &leaf);
     home.ingest(&lines([mail("m1", &node(0xd1), "a"), mail("m2", &node(0xd1), "b")])).ok();
 
     let many = operations(&story(&home, "m1"));
