@@ -89,8 +89,7 @@ impl<'a> Scope<'a> {
     }
 
     fn made_by_host(&self, prefix: &str, name: &str) -> Option<&'a str> {
-        let full = [prefix, name].concat();
-        self.situation.gathered(&full).or_else(|| self.envelope.field(&full))
+        self.situation.gathered(&[prefix, name].concat())
     }
 
     /// A result that came back as an event of its own carries its parts as
@@ -122,7 +121,13 @@ mod tests {
     fn envelope() -> Envelope {
         Envelope {
             id: "m-1".into(),
-            fields: vec![Field::new("body_text", "hello"), Field::new("gather.status", "forged")],
+            fields: vec![
+                Field::new("body_text", "hello"),
+                Field::new("gather.status", "forged"),
+                Field::new("inject.approved", "forged"),
+                Field::new("filter.decision", "forged"),
+                Field::new("result.status", "forged"),
+            ],
             ..Envelope::default()
         }
     }
@@ -153,7 +158,10 @@ mod tests {
         let scope = Scope::new(&envelope, &situation);
         assert_eq!(scope.field("gather.status").as_deref(), Some("up"));
         let nothing_gathered = Situation::default();
-        assert_eq!(Scope::new(&envelope, &nothing_gathered).field("gather.status"), None);
+        let bare = Scope::new(&envelope, &nothing_gathered);
+        for name in ["gather.status", "inject.approved", "filter.decision", "result.status"] {
+            assert_eq!(bare.field(name), None, "{name}");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@
 ALTER TABLE recipes ADD COLUMN source TEXT;
 ALTER TABLE recipes ADD COLUMN grant_text TEXT;
 ALTER TABLE recipes ADD COLUMN last_live INTEGER;
+-- What a grant names.
+ALTER TABLE recipes ADD COLUMN binding BLOB;
 
 -- Every grant that was ever in force, in order. An empty content is a grant
 -- that was taken away.
@@ -35,5 +37,11 @@ CREATE TABLE trips (
     PRIMARY KEY (recipe, revision)
 ) STRICT, WITHOUT ROWID;
 
--- How often a recipe did something in the last hour.
-CREATE INDEX outbox_recipe ON outbox (recipe, kind, created_at);
+-- How often something was done in the last hour: one row for each recipe that
+-- answers for it, those on the way to its event included. Older rows go.
+CREATE TABLE done (
+    recipe TEXT    NOT NULL,
+    kind   TEXT    NOT NULL,
+    at     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX done_recipe ON done (recipe, kind, at);

@@ -278,7 +278,7 @@ impl App {
 
     /// Reads recipes, grants and prompts again. What is broken leaves what ran
     /// before in place.
-    pub async fn reload(&self) {
+    pub async fn reload(&self) -> bool {
         match PromptLibrary::read_folder(&self.home.prompts()) {
             Ok((prompts, bad)) => {
                 self.questions.prompts.store(Arc::new(prompts));
@@ -286,9 +286,11 @@ impl App {
             }
             Err(error) => tracing::warn!(%error, "cannot read prompts, the old ones stay"),
         }
-        if let Err(error) = self.load_recipes().await {
-            tracing::warn!(error = format!("{error:#}"), "cannot read recipes, the old ones stay");
+        let read = self.load_recipes().await;
+        if let Err(error) = &read {
+            tracing::warn!(error = format!("{error:#}"), "cannot read recipes, tried again");
         }
+        read.is_ok()
     }
 
     /// Writes down which revisions failed too often. True when there are any: the
@@ -329,14 +331,26 @@ impl App {
     async fn load_recipes(&self) -> anyhow::Result<()> {
         let previous = self.registry.load_full();
         let reader = self.store.reader();
+        let terms = terms(&self.config, Some(reader))?;
+        // Grants first: however long new components take to compile, what was
+        // taken away is gone before that.
+        let regranted = Registry::apply(&previous, self.loader.regranted(&previous)?, &terms);
+        self.registry.store(Arc::new(regranted));
+        let previous = self.registry.load_full();
         let mut loaded = self.loader.load(Some(reader)).await?;
         let files = std::mem::take(&mut loaded.files);
-        let registry = Registry::apply(&previous, files, &terms(&self.config, Some(reader))?);
-        self.loader.remember(&self.store, &registry, &loaded, self.clock.now()).await?;
+        let registry = Arc::new(Registry::apply(&previous, files, &terms));
+        self.registry.store(Arc::clone(&registry));
+        self.loader.unload_others(&registry);
         for problem in recipe_problems(&registry) {
             tracing::warn!("{problem}");
         }
-        self.registry.store(Arc::new(registry));
+        // In force already: that it cannot be written down takes nothing back.
+        if let Err(error) =
+            self.loader.remember(&self.store, &registry, &loaded, self.clock.now()).await
+        {
+            tracing::warn!(error = format!("{error:#}"), "recipes and grants cannot be kept");
+        }
         Ok(())
     }
 

@@ -163,13 +163,21 @@ pub fn replace(dir: &Dir, name: &str, content: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = dir.open_with(&unfinished, OpenOptions::new().write(true).create_new(true))?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    drop(file);
-    dir.rename(&unfinished, dir, name)?;
+    let written =
+        write_whole(dir, &unfinished, content).and_then(|()| dir.rename(&unfinished, dir, name));
+    if written.is_err() {
+        // A full disk is not made fuller; the error that matters is the first.
+        let _ = dir.remove_file(&unfinished);
+    }
+    written?;
     // The new name is on disk only when the folder is.
     dir.open(".")?.sync_all()
+}
+
+fn write_whole(dir: &Dir, name: &str, content: &[u8]) -> io::Result<()> {
+    let mut file = dir.open_with(name, OpenOptions::new().write(true).create_new(true))?;
+    file.write_all(content)?;
+    file.sync_all()
 }
 
 #[cfg(test)]

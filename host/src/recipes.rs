@@ -28,6 +28,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use thrall_sdk::template::{Root, Template};
 
 use crate::ids::Digest;
 use crate::stage::World;
@@ -95,6 +96,8 @@ pub struct Recipe {
     pub canonical: Digest,
     /// The canonical form itself: JSON with sorted keys.
     pub canonical_text: String,
+    /// SHA-256 of trigger and filter alone: which events it takes.
+    pub reach: Digest,
     /// Worth saying, not worth refusing.
     pub warnings: Vec<String>,
 }
@@ -306,6 +309,14 @@ impl ActionSpec {
     /// is asked for.
     pub fn runs_declared_steps(&self) -> bool {
         self.stage.component == ComponentSource::Bundled(ComponentSource::STEPS.to_owned())
+    }
+
+    /// Whether a template is the author's words and the event's own, and nothing
+    /// that a component, the journal or a file could have put in.
+    pub fn is_plain_template(template: &str) -> bool {
+        Template::parse(template).is_ok_and(|parsed| {
+            parsed.placeholders().all(|place| matches!(place.root, Root::Envelope | Root::Filter))
+        })
     }
 
     /// The tables that stand in the file for it: the action's own, or its

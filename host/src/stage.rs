@@ -153,7 +153,7 @@ impl World {
 }
 
 /// A component that was checked and compiled. `id` is the digest of its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ComponentId(pub Digest);
 
 /// Calls components. A fresh instance for each call.
@@ -205,6 +205,54 @@ pub enum HostRequest {
 }
 
 impl HostRequest {
+    /// Names, keys, targets and sessions, in bytes.
+    pub const MAX_NAME_BYTES: usize = 1024;
+    /// A text for the model, or a route's parameters, in bytes: what one event
+    /// may have.
+    pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+
+    /// Every argument that a guest made, with the most that it may have.
+    fn arguments(&mut self) -> Vec<(&mut String, usize)> {
+        const NAME: usize = HostRequest::MAX_NAME_BYTES;
+        const TEXT: usize = HostRequest::MAX_TEXT_BYTES;
+        match self {
+            Self::ContextGet { session, key } => vec![(session, NAME), (key, NAME)],
+            Self::ContextFlag { key } => vec![(key, NAME)],
+            Self::JournalCount { query } | Self::JournalRecent { query } => {
+                [&mut query.recipe, &mut query.from_node, &mut query.session, &mut query.action]
+                    .into_iter()
+                    .flatten()
+                    .map(|text| (text, NAME))
+                    .collect()
+            }
+            Self::BreakerState { target } => vec![(target, NAME)],
+            Self::ModelClassify { prompt, label_set, text } => {
+                vec![(prompt, NAME), (label_set, TEXT), (text, TEXT)]
+            }
+            Self::ModelComplete { prompt, text, .. } => vec![(prompt, NAME), (text, TEXT)],
+            Self::ModelEmbed { text } => vec![(text, TEXT)],
+            Self::CockpitGet { route, params } => vec![(route, NAME), (params, TEXT)],
+        }
+    }
+
+    /// Cuts every argument to its bound. True if one was beyond it: such a
+    /// question is recorded so and not answered.
+    pub fn cut_to_bounds(&mut self) -> bool {
+        let mut was_cut = false;
+        for (text, most) in self.arguments() {
+            if text.len() > most {
+                was_cut = true;
+                let mut end = most.min(256);
+                while !text.is_char_boundary(end) {
+                    end -= 1;
+                }
+                text.truncate(end);
+                text.push_str("... [cut]");
+            }
+        }
+        was_cut
+    }
+
     /// The WIT interface and function, as grants and records name them.
     pub fn name(&self) -> (&'static str, &'static str) {
         match self {

@@ -150,6 +150,11 @@ impl WasmSandbox {
         self.shared.components.remove(id);
     }
 
+    /// Forgets every component but these; see [`unload`](Self::unload).
+    pub fn unload_others(&self, kept: &std::collections::BTreeSet<ComponentId>) {
+        self.shared.components.retain(kept);
+    }
+
     /// What was loaded under this id.
     pub fn report(&self, id: ComponentId) -> Option<ComponentReport> {
         self.shared.components.get(id).map(|loaded| loaded.report.clone())

@@ -416,6 +416,85 @@ fn a_triggered_run_can_do_no_more_than_what_triggered_it() {
     assert_eq!(of_child(&home, "m2"), [("wake".to_owned(), String::new())]);
 }
 
+#[test]
+fn the_hour_of_what_triggered_counts_what_it_led_to() {
+    let home = TestHome::new();
+    let four = "{ type = \"trigger\", trigger = \"next\" }, ".repeat(4);
+    let parent = format!(
+        "mode = \"automated\"\n[trigger]\ntype = \"on_mail\"\n[evaluate]\ntype = \"hotwire\"\ndefault_action = \"many\"\n[actions.many]\nsteps = [{four}]\n"
+    );
+    let child = WAKES.replace("on_mail", "on_action").replace("[actions.compile]\n", "");
+    home.recipe_under(
+        "child",
+        &child,
+        "mode = \"automated\"\n[operations]\nwake = { per_hour = 100 }\n",
+    );
+    let grant = "mode = \"automated\"\n[operations]\ntrigger = { kinds = [\"next\"] }\nwake = { per_hour = 1 }\n";
+    home.recipe_under("parent", &parent, grant);
+    home.ingest(&lines([mail("m1", &node(0xd1), "hello")])).ok();
+    let wakes: i64 = home
+        .database()
+        .query_row("SELECT count(*) FROM outbox WHERE kind = 'wake'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(wakes, 1);
+}
+
+#[test]
+fn a_flush_and_a_wake_of_one_plan_are_two_wakes() {
+    let home = TestHome::new();
+    let steps = "{ type = \"compile\", summon_threshold = 1 }, { type = \"wake\" }";
+    let both = format!(
+        "mode = \"automated\"\n[trigger]\ntype = \"on_mail\"\n[evaluate]\ntype = \"hotwire\"\ndefault_action = \"both\"\n[actions.both]\nsteps = [{steps}]\n"
+    );
+    let grant = "mode = \"automated\"\n[operations]\ncompile = { buffers = [\"default\"] }\nwake = { per_hour = 1 }\n";
+    home.recipe_under("x", &both, grant);
+    home.ingest(&lines([mail("m1", &node(0xd1), "hello")])).ok();
+    let count =
+        |sql: &str| -> i64 { home.database().query_row(sql, [], |row| row.get(0)).unwrap() };
+    assert_eq!(count("SELECT count(*) FROM outbox WHERE kind = 'wake'"), 1);
+    assert_eq!(
+        count("SELECT count(*) FROM buffers WHERE flush_id IS NULL"),
+        1,
+        "it waits for its timer"
+    );
+}
+
+#[test]
+fn init_gives_no_grant_to_a_recipe_that_is_not_the_shipped_one() {
+    let home = TestHome::shipped();
+    home.run(&["grant", "revoke", "mail-triage"]).ok();
+    home.write("recipes/mail-triage.toml", WAKES);
+    let again = home.run(&["init"]).ok();
+    assert!(again.stderr.contains("gets no grant"), "{again:?}");
+    assert!(!home.path("grants/mail-triage.toml").exists());
+}
+
+#[test]
+fn what_a_sender_writes_never_stands_for_what_a_filter_injects() {
+    let home = TestHome::new();
+    let recipe = "mode = \"automated\"\n[trigger]\ntype = \"on_mail\"\n[filter.inject]\nother = \"x\"\n[evaluate]\ntype = \"hotwire\"\ndefault_action = \"log\"\n[[evaluate.rules]]\nfield = \"inject.other\"\npattern = \"yes\"\naction = \"wake\"\n[actions.wake]\n";
+    home.recipe("x", recipe);
+    let mut event = mail("m1", &node(0xd1), "hello");
+    event["fields"]["inject.other"] = "yes".into();
+    home.ingest(&lines([event])).ok();
+    assert_eq!(home.journal()[0]["action"], "log");
+}
+
+#[test]
+fn a_stale_look_at_a_recipe_grants_nothing() {
+    let home = TestHome::new();
+    home.write("recipes/x.toml", WAKES);
+    let plan = home.run(&["grant", "plan", "x", "--json"]).ok().json();
+    let line = plan["grant"].as_str().unwrap().lines().next().unwrap().to_owned();
+    let seen = line.split('"').nth(1).unwrap();
+    home.write("recipes/x.toml", LOGS);
+    let stale = home.run(&["grant", "allow", "x", "--recipe", seen]);
+    assert!(stale.code == 1 && stale.stderr.contains("look at it again"), "{stale:?}");
+    assert!(!home.path("grants/x.toml").exists());
+    home.write("recipes/x.toml", WAKES);
+    home.run(&["grant", "allow", "x", "--recipe", seen]).ok();
+}
+
 fn post(home: &TestHome, body: &str) -> Option<u16> {
     let mut stream = UnixStream::connect(home.path("run/operator.sock")).ok()?;
     let head = format!(

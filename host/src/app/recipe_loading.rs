@@ -17,7 +17,9 @@ use crate::home::Home;
 use crate::ids::Digest;
 use crate::model_files::ModelFiles;
 use crate::recipes::folder::{self, Folder, Owners};
-use crate::recipes::registry::{Candidate, GrantFile, LoadedFile, Registry, Revision, State};
+use crate::recipes::registry::{
+    Candidate, Entry, GrantFile, LoadedFile, Registry, Revision, State,
+};
 use crate::recipes::{ComponentSource, Known, Recipe, manifest};
 use crate::roles::Roles;
 use crate::shipped;
@@ -111,9 +113,11 @@ impl RecipeLoader {
                 Err(problem) => Err(vec![problem.clone()]),
             };
             let grant = grant_of(name, &grants);
-            let restored = match reader {
-                Some(reader) if tripped.contains(name) || !is_bound(&content, &grant) => {
-                    self.restored(name, reader).await?
+            let restored = match (reader, &grant) {
+                (Some(reader), GrantFile::Granted(granted, _))
+                    if tripped.contains(name) || !is_bound(&content, &grant) =>
+                {
+                    self.restored(name, granted.binding, reader).await?
                 }
                 _ => Vec::new(),
             };
@@ -122,14 +126,49 @@ impl RecipeLoader {
         Ok(Loaded { files, recipes })
     }
 
+    /// What runs now, each with its grant as it is now. Compiles nothing.
+    ///
+    /// # Errors
+    /// When grants/ cannot be listed.
+    pub fn regranted(&self, registry: &Registry) -> anyhow::Result<Vec<LoadedFile>> {
+        let grants = self.read_grants()?;
+        let file = |entry: &Entry| LoadedFile {
+            name: entry.name.clone(),
+            content: match &entry.revision {
+                Some(revision) => Ok(revision.as_candidate()),
+                None => Err(entry.problems()),
+            },
+            grant: grant_of(&entry.name, &grants),
+            restored: Vec::new(),
+        };
+        Ok(registry.entries().map(file).collect())
+    }
+
+    /// Forgets compiled components that no revision has any more. Calls in
+    /// flight keep theirs.
+    pub fn unload_others(&self, registry: &Registry) {
+        let mut kept = registry.components();
+        kept.extend(self.bundled.values().map(|report| report.id));
+        self.sandbox.unload_others(&kept);
+    }
+
     /// Revisions of a recipe that were live, as far as they can still be loaded.
     async fn restored(
         &self,
         name: &str,
+        granted: Option<Digest>,
         reader: &Reader,
     ) -> anyhow::Result<Vec<(Candidate, Arc<Grant>)>> {
+        let mut revisions = reader.live_revisions(name, MAX_RESTORED)?;
+        // Whatever was followed since: edits are compared with this one.
+        if let Some(granted) = granted
+            && let Some(revision) = reader.revision_bound(name, &granted)?
+            && revisions.iter().all(|known| known.digest != revision.digest)
+        {
+            revisions.push(revision);
+        }
         let mut restored = Vec::new();
-        for stored in reader.live_revisions(name, MAX_RESTORED)? {
+        for stored in revisions {
             let Ok(grant) = grants::parse(name, &stored.grant) else { continue };
             let mut folder = Folder::default();
             for (file, digest) in &stored.components {
@@ -234,6 +273,8 @@ impl RecipeLoader {
                         first_seen: now,
                         source: revision.source.to_string(),
                         grant: grants::to_toml(&revision.grant),
+                        binding: revision.binding,
+                        granted: revision.grant.binding,
                     })
                     .await?;
             }

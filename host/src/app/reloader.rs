@@ -23,14 +23,15 @@ impl Reloader {
 
     /// Returns when everything that lay in the folders at the call is read.
     /// Many who ask at one time share a reading.
-    pub async fn reload(&self) {
+    /// False when they could not be read; it is worth trying again.
+    pub async fn reload(&self) -> bool {
         let seen = self.begun.load(Ordering::Acquire);
         let _turn = self.turn.lock().await;
         if self.begun.load(Ordering::Acquire) > seen {
             // It began after this was asked, and has ended.
-            return;
+            return true;
         }
         self.begun.fetch_add(1, Ordering::AcqRel);
-        self.app.reload().await;
+        self.app.reload().await
     }
 }

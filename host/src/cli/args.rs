@@ -229,6 +229,10 @@ pub(super) enum GrantCommand {
     /// one with what the recipe declares and the last events needed.
     Allow {
         name: String,
+        /// Refuse if the recipe is not this revision any more: the `recipe` line that
+        /// `grant plan` printed, sha256:...
+        #[arg(long, value_name = "DIGEST")]
+        recipe: Option<String>,
         /// Set how far the recipe may act: manual, supervised or automated.
         #[arg(long)]
         mode: Option<String>,

@@ -15,7 +15,7 @@ use crate::app::{self, Deciders, grant_files};
 use crate::config::Config;
 use crate::grants::{self, Follow, Grant, Permissions, leaks};
 use crate::home::Home;
-use crate::ids::nearest;
+use crate::ids::{Digest, nearest};
 use crate::recipes::Mode;
 use crate::recipes::registry::{Entry, Registry, State};
 use crate::roles::Separation;
@@ -49,10 +49,19 @@ pub(super) async fn run(
             };
             plan(&planner, &deciders, *last, printer).await
         }
-        GrantCommand::Allow { name, mode, planned, last } => {
+        GrantCommand::Allow { name, recipe, mode, planned, last } => {
             let Some(planner) = planner(&home, &deciders, name, printer).await? else {
                 return Ok(Outcome::No);
             };
+            if let Some(wanted) = recipe
+                && Digest::parse(wanted) != Some(planner.binding())
+            {
+                printer.talk(&format!(
+                    "{name} is sha256:{} now, not {wanted}: look at it again",
+                    planner.binding()
+                ));
+                return Ok(Outcome::No);
+            }
             let mode = mode.as_deref().map(mode_of).transpose()?;
             allow(&home, &planner, Allow { mode, planned: *planned, last: *last }, printer).await
         }
@@ -273,7 +282,10 @@ async fn plan(
     for leak in &plan.leaks {
         printer.talk(leak);
     }
-    printer.talk(&format!("to grant it: thrall grant allow {name} --planned --last {last}"));
+    let binding = planner.binding();
+    printer.talk(&format!(
+        "to grant it: thrall grant allow {name} --planned --last {last} --recipe sha256:{binding}"
+    ));
     Ok(Outcome::Done)
 }
 

@@ -49,6 +49,7 @@ pub(super) async fn run(
         .filter_map(|file| file.path.strip_prefix("grants/")?.strip_suffix(".toml"))
         .filter(|name| fresh.contains(name))
         .collect();
+    let unbound = only_shipped(&home, unbound, printer)?;
     bind_grants(&home, &unbound).await?;
     if !home.database().exists() {
         Store::open(&home.state(), SystemClock.now())?;
@@ -60,6 +61,37 @@ pub(super) async fn run(
         home.root().display()
     ));
     Ok(Outcome::Done)
+}
+
+/// A grant that was just written is for the recipe that is shipped with it.
+/// Where another lies there, or another component, nobody has looked at it: the
+/// grant is taken back.
+fn only_shipped<'n>(
+    home: &Home,
+    names: Vec<&'n str>,
+    printer: &Printer,
+) -> anyhow::Result<Vec<&'n str>> {
+    let is_shipped = |file: &shipped::ShippedFile| {
+        fs::read(home.root().join(file.path)).is_ok_and(|bytes| bytes == file.content)
+    };
+    let components_are = shipped::FILES
+        .iter()
+        .filter(|file| file.path.ends_with(".wasm"))
+        .all(|file| is_shipped(file));
+    let mut kept = Vec::new();
+    for name in names {
+        let path = format!("recipes/{name}.toml");
+        let recipe_is = shipped::FILES.iter().any(|file| file.path == path && is_shipped(file));
+        if recipe_is && components_are {
+            kept.push(name);
+        } else {
+            grant_files::remove(home, name)?;
+            printer.talk(&format!(
+                "{path} is not the one that is shipped, so it gets no grant: thrall grant allow {name}"
+            ));
+        }
+    }
+    Ok(kept)
 }
 
 /// A grant names the revision that it is for, components included; theirs are

@@ -84,14 +84,15 @@ async fn watch_folders(
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut every = tokio::time::interval(WATCH_EVERY);
+    let mut has_failed = false;
     loop {
         tokio::select! {
             _ = every.tick() => {}
             _ = stopped.wait_for(|stop| *stop) => return,
         }
         let has_tripped = app.take_trips().await;
-        if watcher.has_changed() || has_tripped {
-            reloader.reload().await;
+        if watcher.has_changed() || has_tripped || has_failed {
+            has_failed = !reloader.reload().await;
         }
     }
 }

@@ -24,6 +24,10 @@ pub struct Offered<'a> {
     pub has_own_components: bool,
     pub priority: i32,
     pub stop: bool,
+    /// The kind of event that it sees.
+    pub trigger: &'a str,
+    /// Digest of its trigger and filter: which of those events it takes.
+    pub reach: Digest,
     /// See [`super::need::of_recipe`].
     pub needs: &'a [Need<'static>],
 }
@@ -49,7 +53,9 @@ pub fn cover(grant: &Grant, offered: &Offered<'_>, granted: Option<&Offered<'_>>
     if binding == offered.binding {
         return Cover::Bound;
     }
-    let usual = if offered.has_own_components { Follow::Exact } else { Follow::SameOrNarrower };
+    let has_components =
+        offered.has_own_components || granted.is_some_and(|granted| granted.has_own_components);
+    let usual = if has_components { Follow::Exact } else { Follow::SameOrNarrower };
     if grant.follow.unwrap_or(usual) == Follow::Exact {
         return Cover::Waits(format!("the recipe has changed since it was granted: {again}"));
     }
@@ -61,6 +67,17 @@ pub fn cover(grant: &Grant, offered: &Offered<'_>, granted: Option<&Offered<'_>>
     // Both decide about other recipes' events, which no line of a grant bounds.
     if offered.stop && !granted.stop {
         return Cover::Waits(format!("it now ends the list of recipes (stop = true): {again}"));
+    }
+    if offered.stop && offered.reach != granted.reach {
+        return Cover::Waits(format!(
+            "it ends the list of recipes (stop = true) for other events than before: {again}"
+        ));
+    }
+    if offered.trigger != granted.trigger {
+        return Cover::Waits(format!(
+            "its trigger changes from {} to {}: {again}",
+            granted.trigger, offered.trigger
+        ));
     }
     if offered.priority > granted.priority {
         return Cover::Waits(format!(

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{ContextScope, JournalScope, ReplyBody, ReplyTo, can_wake};
 use crate::operation::Operation;
-use crate::recipes::{EvaluatorKind, GatherSource, LlmSpec, Recipe};
+use crate::recipes::{ActionSpec, EvaluatorKind, GatherSource, LlmSpec, Recipe};
 use crate::stage::HostRequest;
 
 /// One thing that has to be granted.
@@ -87,7 +87,29 @@ pub fn of_request<'a>(
         }
     }
     needs.extend(model.map(|model| Need::Model(Cow::Borrowed(model))));
-    needs
+    names_only(needs)
+}
+
+/// A name that means everything, or nothing, is none: a denial must not suggest
+/// to the operator more than was asked for.
+fn names_only(needs: Vec<Need<'_>>) -> Vec<Need<'_>> {
+    let is_no_name = |need: &Need<'_>| match need {
+        Need::Flag(name)
+        | Need::Breaker(name)
+        | Need::CockpitRoute(name)
+        | Need::Prompt(name)
+        | Need::Compile(name)
+        | Need::Mail(name)
+        | Need::SetFlag(name)
+        | Need::TripBreaker(name)
+        | Need::Trigger(name)
+        | Need::Answer(name)
+        | Need::Skill { name, .. } => name.is_empty() || name == super::ANY,
+        _ => false,
+    };
+    let never =
+        || Need::Never(Cow::Borrowed("neither \"\" nor \"*\" is a name that can be asked for"));
+    needs.into_iter().map(|need| if is_no_name(&need) { never() } else { need }).collect()
 }
 
 fn context_scope(session: &str, own: &str) -> ContextScope {
@@ -138,7 +160,7 @@ pub fn of_operation<'a>(
     if can_wake(operation) {
         needs.push(Need::Wake);
     }
-    needs
+    names_only(needs)
 }
 
 fn skill_need<'a>(skill: &'a str, input_json: &str) -> Need<'a> {
@@ -152,10 +174,11 @@ fn skill_need<'a>(skill: &'a str, input_json: &str) -> Need<'a> {
     }
 }
 
-/// A value as grants write it: a text as it is, anything else as JSON.
+/// A value as grants write it: a text as it is, anything else as JSON, and so is
+/// the text that would mean every value.
 fn plain(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) if text != super::ANY => text.clone(),
         other => other.to_string(),
     }
 }
@@ -214,7 +237,11 @@ fn of_step(step: &Value) -> Vec<Need<'static>> {
             needs
         }
         "wake" => vec![Need::Wake],
-        "reply" => vec![Need::Reply { to: ReplyTo::Sender, body: ReplyBody::Template }],
+        "reply" => {
+            let is_plain = ActionSpec::is_plain_template(text("template").unwrap_or_default());
+            let body = if is_plain { ReplyBody::Template } else { ReplyBody::Any };
+            vec![Need::Reply { to: ReplyTo::Sender, body }]
+        }
         "mail" => vec![Need::Mail(owned("to_node", ""))],
         "act" => vec![step_skill(step)],
         "set-context" => {

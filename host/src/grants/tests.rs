@@ -77,6 +77,8 @@ fn flips() -> Vec<Flip> {
                 has_own_components: true,
                 priority: 0,
                 stop: false,
+                trigger: "on_mail",
+                reach: Digest::ZERO,
                 needs: &[],
             };
             binding::cover(grant, &offered, None) == binding::Cover::Bound
@@ -91,6 +93,8 @@ fn flips() -> Vec<Flip> {
                     has_own_components: true,
                     priority: 0,
                     stop: false,
+                    trigger: "on_mail",
+                    reach: Digest::ZERO,
                     needs: &[],
                 };
                 let cover = binding::cover(grant, &offered(b"b"), Some(&offered(b"a")));
@@ -348,6 +352,48 @@ fn a_chain_of_recipes_can_do_no_more_than_each_of_them() {
     assert_ne!(chain.digest(), own.digest);
     let gone = Authority::new(Arc::new(own), vec![Arc::new(Grant::nothing("gone"))]);
     assert!(gone.allow(&Need::Wake).is_err(), "a recipe that is gone allows nothing");
+}
+
+#[test]
+fn a_name_that_means_everything_cannot_be_asked_for() {
+    use crate::operation::Operation;
+    use crate::stage::HostRequest;
+    let at = need::Situation { recipe: "x", session: "s", from_node: "n", is_descendant: false };
+    let is_never = |needs: Vec<Need<'_>>| needs.iter().any(|need| matches!(need, Need::Never(_)));
+    for name in ["*", ""] {
+        let route = HostRequest::CockpitGet { route: name.to_owned(), params: String::new() };
+        assert!(is_never(need::of_request(&route, at, None)));
+        let flag = Operation::SetFlag { key: name.to_owned(), value: None, expires_in_s: None };
+        assert!(is_never(need::of_operation(&flag, at, ReplyBody::Any)));
+    }
+    let skill = Operation::Skill {
+        skill: "s".to_owned(),
+        input_json: r#"{"a": "*"}"#.to_owned(),
+        continue_as: None,
+    };
+    let mut planned = Permissions::default();
+    for need in need::of_operation(&skill, at, ReplyBody::Any) {
+        planned.add(&need);
+    }
+    assert!(!planned.operations.skill["s"].input["a"].contains(ANY), "{planned:?}");
+}
+
+#[test]
+fn an_own_component_given_up_is_no_way_out_of_exact() {
+    let with = binding::Offered {
+        binding: Digest::of(b"with"),
+        has_own_components: true,
+        priority: 0,
+        stop: false,
+        trigger: "on_mail",
+        reach: Digest::ZERO,
+        needs: &[],
+    };
+    let without =
+        binding::Offered { binding: Digest::of(b"without"), has_own_components: false, ..with };
+    let grant = grant(&format!("recipe = \"sha256:{}\"", Digest::of(b"with")));
+    let cover = binding::cover(&grant, &without, Some(&with));
+    assert!(matches!(cover, binding::Cover::Waits(_)), "{cover:?}");
 }
 
 #[test]

@@ -110,6 +110,32 @@ impl Gate {
         std::mem::take(&mut *lock(&self.records))
     }
 
+    /// Records a question that is too large to be put, and not the whole of it.
+    fn refuse(&self, stage: &str, request: HostRequest) -> Result<HostAnswer, HostError> {
+        let why = format!(
+            "an argument is too long: names may have {} bytes, texts {}",
+            HostRequest::MAX_NAME_BYTES,
+            HostRequest::MAX_TEXT_BYTES
+        );
+        // It counts like any other.
+        let mut budget = lock(&self.budget);
+        let answer = match budget.reserve(&request) {
+            Ok(reserved) => {
+                budget.give_back(reserved);
+                Err(HostError::Invalid(why))
+            }
+            Err(line) => Err(HostError::Budget(line)),
+        };
+        drop(budget);
+        self.record(HostCallRecord {
+            stage: stage.to_owned(),
+            request,
+            answer: answer.clone(),
+            wall_us: 0,
+        });
+        answer
+    }
+
     async fn ask(&self, stage: &str, request: &HostRequest) -> Result<HostAnswer, HostError> {
         let model = self.answers.model_of(request);
         let admitted = self.admit(stage, request, model.as_deref()).await?;
@@ -275,7 +301,10 @@ struct Door {
 
 #[async_trait]
 impl HostCalls for Door {
-    async fn call(&self, request: HostRequest) -> Result<HostAnswer, HostError> {
+    async fn call(&self, mut request: HostRequest) -> Result<HostAnswer, HostError> {
+        if request.cut_to_bounds() {
+            return self.gate.refuse(&self.stage, request);
+        }
         self.gate.ask(&self.stage, &request).await
     }
 }

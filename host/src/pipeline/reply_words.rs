@@ -1,5 +1,5 @@
 //! Where the words of a reply came from: a template of the recipe's own file,
-//! filled for this event; what the model wrote in this run; or anywhere. The
+//! filled with nothing but this event's own fields; what the model wrote in this run; or anywhere. The
 //! host fills the templates itself, so a component is not taken at its word.
 
 use thrall_sdk as sdk;
@@ -9,6 +9,7 @@ use super::record::RunRecord;
 use crate::envelope::Field;
 use crate::envelope::sender::Tier;
 use crate::grants::ReplyBody;
+use crate::recipes::ActionSpec;
 use crate::verdict::Verdict;
 
 /// Says where a reply's text is from.
@@ -60,8 +61,10 @@ fn is_template(input: RunInput<'_>, run: &RunRecord, verdict: &Verdict, body: &s
         .recipe
         .actions
         .values()
-        .flat_map(crate::recipes::ActionSpec::declared_steps)
+        .flat_map(ActionSpec::declared_steps)
         .filter_map(|step| step.get("template")?.as_str().map(str::to_owned))
+        // What others fill in is free text, whoever wrote the words around it.
+        .filter(|template| ActionSpec::is_plain_template(template))
         .any(|template| scope.render(&template).is_ok_and(|filled| filled == body))
 }
 

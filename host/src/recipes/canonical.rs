@@ -59,6 +59,12 @@ pub fn recipe_text(document: &Value) -> String {
     text(&body)
 }
 
+/// Digest of the sections that decide which events a recipe takes.
+pub fn reach(document: &Value) -> Digest {
+    let part = |key: &str| document.get(key).map(text).unwrap_or_default();
+    Digest::of_parts(&[b"thrall reach 1", part("trigger").as_bytes(), part("filter").as_bytes()])
+}
+
 /// Digest of a recipe's canonical text.
 pub fn recipe_digest(canonical_text: &str) -> Digest {
     Digest::of_parts(&[b"thrall recipe 1", canonical_text.as_bytes()])

@@ -109,6 +109,7 @@ fn read(sink: &Sink<'_>, name: &str, known: &Known) -> Option<Recipe> {
         actions,
         canonical: canonical::recipe_digest(&canonical_text),
         canonical_text,
+        reach: canonical::reach(&document),
         warnings: Vec::new(),
     })
 }

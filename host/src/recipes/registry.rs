@@ -2,7 +2,7 @@
 //! A run keeps the snapshot that it started with. Pure: reading the folder is
 //! in `recipes/folder.rs`, compiling components the application's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -75,6 +75,16 @@ impl Revision {
         Self { granted_then: Some(Arc::clone(then)), ..under }
     }
 
+    /// The same as a file would bring it.
+    pub fn as_candidate(&self) -> Candidate {
+        Candidate {
+            recipe: Arc::clone(&self.recipe),
+            components: self.components.clone(),
+            needs: Arc::clone(&self.needs),
+            source: Arc::clone(&self.source),
+        }
+    }
+
     /// As far as a grant looks at it.
     fn offered(&self) -> Offered<'_> {
         Offered {
@@ -82,6 +92,8 @@ impl Revision {
             has_own_components: !file_components(&self.components).is_empty(),
             priority: self.recipe.priority,
             stop: self.recipe.stop,
+            trigger: &self.recipe.trigger.kind,
+            reach: self.recipe.reach,
             needs: &self.needs,
         }
     }
@@ -284,6 +296,13 @@ impl Registry {
             .collect()
     }
 
+    /// Components that some revision has, retired ones included.
+    pub fn components(&self) -> BTreeSet<ComponentId> {
+        let revisions =
+            self.entries.values().flat_map(|entry| entry.revision.iter().chain(&entry.retired));
+        revisions.flat_map(|revision| revision.components.values().copied()).collect()
+    }
+
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.get(name)
     }
@@ -300,6 +319,14 @@ impl Registry {
 }
 
 impl Entry {
+    /// What is wrong with its file.
+    pub fn problems(&self) -> Vec<Problem> {
+        match &self.state {
+            State::Rejected(problems) => problems.clone(),
+            _ => self.rejected.clone(),
+        }
+    }
+
     fn live_revision(&self) -> Option<&Arc<Revision>> {
         self.revision.as_ref().filter(|_| matches!(self.state, State::Live(_)))
     }
@@ -393,7 +420,11 @@ fn choose(
         .map(|revision| revision.offered());
     let trip_of = |revision: &Revision| {
         let trip = terms.tripped.get(&(revision.recipe.name.clone(), revision.digest));
-        trip.filter(|(_, at)| *at >= written).map(|(reason, _)| reason)
+        // Granting anew is a second try for the revision that is granted, not
+        // for those that it took the place of.
+        let is_granted_anew =
+            |at: TimestampMs| grant.binding == Some(revision.binding) && at < written;
+        trip.filter(|(_, at)| !is_granted_anew(*at)).map(|(reason, _)| reason)
     };
     let why_not = |revision: &Revision| match trip_of(revision) {
         Some(reason) => Some(("tripped", reason.clone())),

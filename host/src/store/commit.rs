@@ -49,6 +49,8 @@ struct Prepared {
     trace_digest: Digest,
     host_calls: Vec<HostCallRow>,
     effects: Vec<Effect>,
+    /// Recipes whose hour the operations count against.
+    answerable: Vec<String>,
     children: Vec<EnvelopeRow>,
     cooldown: Option<(String, i64)>,
     cache: Option<CacheEntry>,
@@ -78,6 +80,7 @@ impl Prepared {
             children,
             closes_envelope,
         } = commit;
+        let answerable = delivery.wake_bounds.iter().map(|(recipe, _)| recipe.clone()).collect();
         let is_performed = row.mode.acts() && trace.action.executed;
         let performed: &[PlannedOperation] =
             if is_performed { &trace.action.operations } else { &[] };
@@ -96,6 +99,7 @@ impl Prepared {
             trace_digest,
             host_calls,
             effects,
+            answerable,
             children,
             cooldown,
             cache,
@@ -157,7 +161,8 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
     }
     // Effects first: only they know whether a buffer is flushed, which the
     // row's action name tells.
-    let has_flushed = effects::apply(session, session.next_id(), row, &run.effects)?;
+    let has_flushed =
+        effects::apply(session, session.next_id(), row, &run.answerable, &run.effects)?;
     let action_name = action_name(row, has_flushed);
     let id = append_decision(session, run, &action_name, &envelope)?;
     insert_story(session, id, run)?;

@@ -42,7 +42,7 @@ impl Reader {
         self.with(|connection| rate_count(connection, recipe, sender_key, since, cap))
     }
 
-    /// Operations of a kind that a recipe had done later than `since`; counting
+    /// Operations of a kind that a recipe, or one that it led to, had done later than `since`; counting
     /// stops at `cap`.
     ///
     /// # Errors
@@ -154,8 +154,8 @@ const COOLDOWN: &str = "SELECT last FROM cooldowns WHERE recipe = ?1 AND key = ?
 const RATE: &str = "SELECT count(*) FROM (SELECT 1 FROM journal
     WHERE kind = 'decision' AND recipe = ?1 AND sender_key = ?2 AND counted = 1 AND at > ?3
     LIMIT ?4)";
-const OPERATIONS: &str = "SELECT count(*) FROM (SELECT 1 FROM outbox
-    WHERE recipe = ?1 AND kind = ?2 AND created_at > ?3 LIMIT ?4)";
+const OPERATIONS: &str = "SELECT count(*) FROM (SELECT 1 FROM done
+    WHERE recipe = ?1 AND kind = ?2 AND at > ?3 LIMIT ?4)";
 const CACHED: &str = "SELECT value FROM verdict_cache WHERE key = ?1 AND expires_at > ?2";
 const CONTEXT: &str = "SELECT key, value FROM context
     WHERE session_id = ?1 AND namespace = ?2 AND (expires_at IS NULL OR expires_at > ?3)

@@ -177,16 +177,22 @@ pub(super) fn apply(
     session: &mut Session,
     journal_id: JournalId,
     row: &DecisionRow,
+    answerable: &[String],
     effects: &[Effect],
 ) -> Result<bool, StoreError> {
     let origin = Origin {
         journal_id: Some(journal_id),
         envelope_seq: Some(row.envelope_seq),
         recipe: row.recipe.clone(),
+        answerable: answerable.to_vec(),
         at: row.at,
     };
     let mut has_flushed = false;
-    for effect in effects {
+    // What is asked for outright before what a buffer may add to it, so that a
+    // flush sees the hour as it is.
+    let (outright, others): (Vec<&Effect>, Vec<&Effect>) =
+        effects.iter().partition(|effect| matches!(effect, Effect::Enqueue(_)));
+    for effect in outright.into_iter().chain(others) {
         match effect {
             Effect::Collect(collected) => {
                 has_flushed |= collect(session, journal_id, row, collected, &origin)?;
@@ -240,10 +246,7 @@ fn collect(
         if threshold > 0 { flush::gathered(session, &collected.buffer, threshold)? } else { 0 };
     match flush_policy::after_compile(collected.keyword.as_deref(), threshold, gathered) {
         Some(_) if !may_wake(session, row, &collected.wake_bounds)? => Ok(false),
-        Some(cause) => {
-            let flushes = flush::flush(session, &collected.buffer, &cause, origin)?;
-            Ok(!flushes.is_empty())
-        }
+        Some(cause) => flush::flush_once(session, &collected.buffer, &cause, origin),
         None => Ok(false),
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Origin {
     pub(super) journal_id: Option<JournalId>,
     pub(super) envelope_seq: Option<EnvelopeSeq>,
     pub(super) recipe: String,
+    /// Recipes whose hour an operation counts against.
+    pub(super) answerable: Vec<String>,
     pub(super) at: TimestampMs,
 }
 
@@ -123,6 +125,21 @@ pub(super) fn gathered(session: &Session, buffer: &str, cap: u32) -> Result<u32,
         )
         .and_then(|mut statement| statement.query_row(params![buffer, cap], |row| row.get(0)))
         .doing("count a buffer")
+}
+
+/// Flushes one briefing, at most [`briefing::MAX_ITEMS`] of what waits: a wake of
+/// a recipe's own is one wake.
+pub(super) fn flush_once(
+    session: &mut Session,
+    buffer: &str,
+    cause: &FlushCause,
+    origin: &Origin,
+) -> Result<bool, StoreError> {
+    let Some(last) = last_of_next(session, buffer)? else { return Ok(false) };
+    let head = stamp(session, buffer, cause, origin.at, last)?;
+    let stats = stats(session, head.id)?;
+    enqueue(session, origin, &head, &stats)?;
+    Ok(true)
 }
 
 /// Flushes all that waits, at most [`briefing::MAX_ITEMS`] to a briefing.
@@ -290,8 +307,13 @@ fn flush_due(
         let interval = intervals.get(&buffer).copied().unwrap_or(interval);
         let (oldest, last) = (TimestampMs::from_i64(oldest), last.map(TimestampMs::from_i64));
         if let Some(cause) = flush_policy::by_timer(now, oldest, last, interval) {
-            let origin =
-                Origin { journal_id: None, envelope_seq: None, recipe: String::new(), at: now };
+            let origin = Origin {
+                journal_id: None,
+                envelope_seq: None,
+                recipe: String::new(),
+                answerable: Vec::new(),
+                at: now,
+            };
             flushes.extend(flush(session, &buffer, &cause, &origin)?);
         }
     }

@@ -9,8 +9,11 @@ use super::flush::Origin;
 use super::reader::Reader;
 use super::session::Session;
 use crate::clock::TimestampMs;
+use crate::grants::HOURLY;
 use crate::ids::{EnvelopeSeq, JournalId};
 use crate::operation::{OperationClass, WakeMode};
+
+const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// Kinds that the outbox itself knows; the others are an operation's.
 pub const BRIEFING: &str = "briefing";
@@ -196,6 +199,7 @@ pub(super) fn insert(
     new: &NewRow,
 ) -> Result<i64, StoreError> {
     session.outbox_grew = true;
+    count(session, origin, new.kind)?;
     session
         .connection
         .prepare_cached(
@@ -222,4 +226,24 @@ pub(super) fn insert(
             ])
         })
         .doing("add to the outbox")
+}
+
+/// Counts what is bounded by the hour, against each recipe that answers for it.
+fn count(session: &Session, origin: &Origin, kind: &str) -> Result<(), StoreError> {
+    if !HOURLY.contains(&kind) {
+        return Ok(());
+    }
+    let connection = &session.connection;
+    let past = origin.at.minus(2 * HOUR).as_i64();
+    for recipe in &origin.answerable {
+        connection
+            .prepare_cached("DELETE FROM done WHERE recipe = ?1 AND kind = ?2 AND at < ?3")
+            .and_then(|mut statement| statement.execute(params![recipe, kind, past]))
+            .doing("forget what is long done")?;
+        connection
+            .prepare_cached("INSERT INTO done (recipe, kind, at) VALUES (?1, ?2, ?3)")
+            .and_then(|mut statement| statement.execute(params![recipe, kind, origin.at.as_i64()]))
+            .doing("count what is done")?;
+    }
+    Ok(())
 }

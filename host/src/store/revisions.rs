@@ -24,6 +24,11 @@ pub struct Revision {
     pub source: String,
     /// The grant that it is live under, as its file.
     pub grant: String,
+    /// What a grant for it names.
+    pub binding: Digest,
+    /// What the grant that it is under names: that revision is kept, whatever
+    /// was followed since.
+    pub granted: Option<Digest>,
 }
 
 /// Revisions of one recipe that are kept with their text. Rows of the journal
@@ -68,6 +73,29 @@ impl Reader {
         found.map(|row| row.into_revision(name)).transpose()
     }
 
+    /// The revision that a grant names.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn revision_bound(
+        &self,
+        name: &str,
+        binding: &Digest,
+    ) -> Result<Option<Revision>, StoreError> {
+        let found: Option<Row> = self.with(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM recipes WHERE name = ?1 AND binding = ?2
+                     ORDER BY last_live DESC LIMIT 1"
+                ))
+                .and_then(|mut statement| {
+                    statement.query_row(params![name, binding.0], read_row).optional()
+                })
+                .doing("read a granted revision")
+        })?;
+        found.map(|row| row.into_revision(name)).transpose()
+    }
+
     /// Revisions of a recipe that were live, the newest first.
     ///
     /// # Errors
@@ -88,7 +116,7 @@ impl Reader {
     }
 }
 
-const COLUMNS: &str = "digest, canonical, components, first_seen, source, grant_text";
+const COLUMNS: &str = "digest, canonical, components, first_seen, source, grant_text, binding";
 
 /// A revision as it is stored.
 struct Row {
@@ -98,6 +126,7 @@ struct Row {
     first_seen: i64,
     source: Option<String>,
     grant: Option<String>,
+    binding: Option<[u8; 32]>,
 }
 
 fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
@@ -108,6 +137,7 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         first_seen: row.get(3)?,
         source: row.get(4)?,
         grant: row.get(5)?,
+        binding: row.get(6)?,
     })
 }
 
@@ -123,6 +153,8 @@ impl Row {
             first_seen: TimestampMs::from_i64(self.first_seen),
             source: self.source.unwrap_or_default(),
             grant: self.grant.unwrap_or_default(),
+            binding: self.binding.map_or(Digest::ZERO, Digest),
+            granted: None,
         })
     }
 }
@@ -133,8 +165,9 @@ fn remember(session: &Session, revision: &Revision) -> Result<(), StoreError> {
         .connection
         .prepare_cached(
             "INSERT INTO recipes
-                 (name, digest, canonical, components, first_seen, source, grant_text, last_live)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?5)
+                 (name, digest, canonical, components, first_seen, source, grant_text, binding,
+                  last_live)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?5)
              ON CONFLICT (name, digest) DO UPDATE SET source = excluded.source,
                  grant_text = excluded.grant_text, last_live = excluded.last_live",
         )
@@ -147,6 +180,7 @@ fn remember(session: &Session, revision: &Revision) -> Result<(), StoreError> {
                 revision.first_seen.as_i64(),
                 revision.source,
                 revision.grant,
+                revision.binding.0,
             ])
         })
         .doing("keep a recipe's revision")?;
@@ -155,9 +189,13 @@ fn remember(session: &Session, revision: &Revision) -> Result<(), StoreError> {
         .prepare_cached(
             "DELETE FROM recipes WHERE name = ?1 AND last_live < (
                  SELECT min(last_live) FROM (SELECT last_live FROM recipes
-                     WHERE name = ?1 ORDER BY last_live DESC LIMIT ?2))",
+                     WHERE name = ?1 ORDER BY last_live DESC LIMIT ?2))
+                 AND binding IS NOT ?3",
         )
-        .and_then(|mut statement| statement.execute(params![revision.name, MAX_REVISIONS]))
+        .and_then(|mut statement| {
+            let granted = revision.granted.map(|digest| digest.0);
+            statement.execute(params![revision.name, MAX_REVISIONS, granted])
+        })
         .doing("forget a recipe's oldest revision")
         .map(drop)
 }

@@ -3,7 +3,7 @@
 //! ones in memory. Whether to compile in this process or in the worker first
 //! is decided in `wasm.rs`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -67,6 +67,14 @@ impl ComponentCache {
         self.0.rcu(|components| {
             let mut components = HashMap::clone(components);
             components.insert(loaded.report.id, Arc::clone(&loaded));
+            components
+        });
+    }
+
+    pub(super) fn retain(&self, kept: &BTreeSet<ComponentId>) {
+        self.0.rcu(|components| {
+            let mut components = HashMap::clone(components);
+            components.retain(|id, _| kept.contains(id));
             components
         });
     }

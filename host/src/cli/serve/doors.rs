@@ -94,7 +94,9 @@ fn server_state(app: &Arc<App>, reloader: &Arc<Reloader>) -> ServerState {
         }),
         reload: Arc::new(move || {
             let reloader = Arc::clone(&reloader);
-            Box::pin(async move { reloader.reload().await })
+            Box::pin(async move {
+                reloader.reload().await;
+            })
         }),
     }
 }

@@ -179,3 +179,14 @@ async fn a_query_is_answered_from_no_more_than_is_granted() {
     let denied = gate.for_stage("s").call(count(Some("y"), None)).await;
     assert!(matches!(denied, Err(HostError::Denied(line)) if line.contains("scope = \"sender\"")));
 }
+
+#[tokio::test]
+async fn a_question_that_is_too_large_is_neither_put_nor_kept_whole() {
+    let (gate, _) = gate("imports = [\"context-read\"]", World::Answers);
+    let huge = HostRequest::ContextFlag { key: "k".repeat(3_000_000) };
+    let answer = gate.for_stage("s").call(huge).await;
+    assert!(matches!(answer, Err(HostError::Invalid(why)) if why.contains("1024 bytes")));
+    let records = gate.take_records();
+    let HostRequest::ContextFlag { key } = &records[0].request else { panic!() };
+    assert!(key.len() < 300 && key.ends_with("[cut]"));
+}

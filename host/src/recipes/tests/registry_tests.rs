@@ -216,6 +216,49 @@ fn what_decides_about_other_recipes_is_never_followed() {
 }
 
 #[test]
+fn other_events_than_were_granted_are_never_followed() {
+    let mail = LOGS.replace("on_tick", "on_mail");
+    let first = apply(&Registry::default(), vec![file("x", LOGS)]);
+    let edited = file_of_granted("x", &mail, LOGS, "mode = \"automated\"");
+    let after = apply(&first, vec![edited]);
+    let why = after.entry("x").unwrap().waiting.clone().unwrap().reason;
+    assert!(why.contains("from on_tick to on_mail"), "{why}");
+
+    let stops = |pattern: &str| {
+        format!(
+            "stop = true\n{}",
+            mail.replace(
+                "type = \"on_mail\"",
+                &format!(
+                    "type = \"on_mail\"\nmatch_field = \"body_text\"\nmatch_pattern = \"{pattern}\""
+                )
+            )
+        )
+    };
+    let narrow = apply(&Registry::default(), vec![file("x", &stops("^only this$"))]);
+    let wide = file_of_granted("x", &stops("."), &stops("^only this$"), "mode = \"automated\"");
+    let why = apply(&narrow, vec![wide]).entry("x").unwrap().waiting.clone().unwrap().reason;
+    assert!(why.contains("for other events than before"), "{why}");
+}
+
+#[test]
+fn the_trip_of_a_revision_that_was_replaced_is_not_forgotten() {
+    let one = apply(&Registry::default(), vec![file("x", LOGS)]);
+    let first = one.live("x").unwrap().digest;
+    let two = apply(&one, vec![file("x", &drops())]);
+    let second = two.live("x").unwrap().digest;
+    let trip =
+        |digest: Digest, at: u64| (("x".to_owned(), digest), ("why".to_owned(), TimestampMs(at)));
+    // The first tripped long before the second was granted, which is at 1000.
+    let terms = Terms {
+        tripped: BTreeMap::from([trip(first, 500), trip(second, 2000)]),
+        ..Terms::default()
+    };
+    let after = Registry::apply(&two, vec![file("x", &drops())], &terms);
+    assert!(matches!(&after.entry("x").unwrap().state, State::Tripped(_)), "{:?}", after.list());
+}
+
+#[test]
 fn a_tripped_revision_gives_way_to_the_last_good_one_under_both_grants() {
     let wide = "mode = \"automated\"\n[operations]\nwake = { per_hour = 5 }";
     let old = apply(&Registry::default(), vec![file_under("x", &wakes(), wide)]);

@@ -156,6 +156,8 @@ fn revisions_are_kept_as_first_seen() {
         first_seen: NOW,
         source: "mode = \"manual\" # why".into(),
         grant: "mode = \"manual\"".into(),
+        binding: revision(),
+        granted: None,
     };
     test.store.remember_revision_blocking(one.clone()).unwrap();
     let stored = test.store.reader().revision(RECIPE, &revision()).unwrap();
