@@ -38,6 +38,8 @@ struct Admitted {
     reserved: Reserved,
     /// Which record is waiting for the answer.
     record: usize,
+    /// Interface and function.
+    name: (&'static str, &'static str),
     started: Instant,
 }
 
@@ -85,8 +87,9 @@ impl Gate {
     ) -> Result<HostAnswer, HostError> {
         let admitted = self.admit(stage, &question.request, Some(&question.model)).await?;
         let answering = classifier.classify(question);
-        let answer = within(question.rendered.within, &question.request, answering).await;
-        self.settle(admitted, answer).await
+        let deadline = question.rendered.within;
+        let answer = within(deadline, answering).await;
+        self.settle(admitted, deadline, answer).await
     }
 
     /// What the model wrote in this run so far.
@@ -141,8 +144,9 @@ impl Gate {
         let admitted = self.admit(stage, request, model.as_deref()).await?;
         let narrowed = self.narrow(request);
         let answering = self.answers.answer(&self.scope, narrowed.as_ref().unwrap_or(request));
-        let answer = within(deadline(request), request, answering).await;
-        self.settle(admitted, answer).await
+        let deadline = deadline(request);
+        let answer = within(deadline, answering).await;
+        self.settle(admitted, deadline, answer).await
     }
 
     /// Everything before the answer. A refusal is recorded like an answer.
@@ -164,7 +168,7 @@ impl Gate {
             answer,
             wall_us: 0,
         });
-        outcome.map(|reserved| Admitted { reserved, record, started })
+        outcome.map(|reserved| Admitted { reserved, record, name: request.name(), started })
     }
 
     fn record(&self, call: HostCallRecord) -> usize {
@@ -240,8 +244,17 @@ impl Gate {
     async fn settle(
         &self,
         admitted: Admitted,
-        answer: Result<HostAnswer, HostError>,
+        deadline: Duration,
+        answer: Option<Result<HostAnswer, HostError>>,
     ) -> Result<HostAnswer, HostError> {
+        let is_late = answer.is_none();
+        let answer = answer.unwrap_or_else(|| {
+            let (interface, function) = admitted.name;
+            Err(HostError::Failed(format!(
+                "{interface}.{function}: no answer within {} ms",
+                deadline.as_millis()
+            )))
+        });
         let request = lock(&self.records).get_mut(admitted.record).map(|record| {
             record.answer = answer.clone();
             record.wall_us = micros(admitted.started.elapsed());
@@ -249,7 +262,7 @@ impl Gate {
         });
         lock(&self.budget).commit(admitted.reserved, &answer);
         if let Some(request) = request {
-            self.circuits.settle(&self.scope.recipe, &request, &answer, self.scope.now);
+            self.circuits.settle(&self.scope.recipe, &request, is_late, self.scope.now);
             // Nobody was asked, so nothing was used up.
             if asks_model(&request) && matches!(answer, Err(HostError::Unavailable(_))) {
                 let day = self.authority.model_calls_per_day();
@@ -279,18 +292,12 @@ pub fn deadline(request: &HostRequest) -> Duration {
     }
 }
 
+/// The answer, or `None` where it did not come in time.
 async fn within(
     deadline: Duration,
-    request: &HostRequest,
     answering: impl Future<Output = Result<HostAnswer, HostError>>,
-) -> Result<HostAnswer, HostError> {
-    tokio::time::timeout(deadline, answering).await.unwrap_or_else(|_| {
-        let (interface, function) = request.name();
-        Err(HostError::Failed(format!(
-            "{interface}.{function}: no answer within {} ms",
-            deadline.as_millis()
-        )))
-    })
+) -> Option<Result<HostAnswer, HostError>> {
+    tokio::time::timeout(deadline, answering).await.ok()
 }
 
 /// One stage's way through the gate.
