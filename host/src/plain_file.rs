@@ -12,7 +12,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use rustix::fs::{Mode, OFlags};
 
 /// Whether a text names something in a folder, and nothing beyond it.
@@ -156,6 +156,14 @@ fn size(bytes: usize) -> String {
 /// # Errors
 /// It cannot be written; an older file of that name is untouched.
 pub fn replace(dir: &Dir, name: &str, content: &[u8]) -> io::Result<()> {
+    replace_as(dir, name, content, 0o666)
+}
+
+/// As [`replace`], with a mode from which the process's umask is taken.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_as(dir: &Dir, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
     check_name(name)?;
     let unfinished = format!(".{name}.tmp");
     // What a crash left there; a link is removed, not followed.
@@ -163,8 +171,8 @@ pub fn replace(dir: &Dir, name: &str, content: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let written =
-        write_whole(dir, &unfinished, content).and_then(|()| dir.rename(&unfinished, dir, name));
+    let written = write_whole(dir, &unfinished, content, mode)
+        .and_then(|()| dir.rename(&unfinished, dir, name));
     if written.is_err() {
         // A full disk is not made fuller; the error that matters is the first.
         let _ = dir.remove_file(&unfinished);
@@ -174,8 +182,10 @@ pub fn replace(dir: &Dir, name: &str, content: &[u8]) -> io::Result<()> {
     dir.open(".")?.sync_all()
 }
 
-fn write_whole(dir: &Dir, name: &str, content: &[u8]) -> io::Result<()> {
-    let mut file = dir.open_with(name, OpenOptions::new().write(true).create_new(true))?;
+fn write_whole(dir: &Dir, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(mode);
+    let mut file = dir.open_with(name, &options)?;
     file.write_all(content)?;
     file.sync_all()
 }

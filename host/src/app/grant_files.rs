@@ -1,14 +1,12 @@
 //! Writing and removing `grants/NAME.toml`, for the operator's commands. Whole
 //! or not at all: a service never reads half a grant.
 
-use std::io::Write as _;
-
 use anyhow::{Context as _, bail};
-use cap_std::fs::{OpenOptions, OpenOptionsExt as _};
 
 use crate::grants::{self, Grant};
 use crate::home::Home;
 use crate::ids::{Digest, is_valid_name};
+use crate::plain_file;
 use crate::strict_toml;
 
 /// Writes a grant in place of the one that is there.
@@ -65,21 +63,15 @@ fn write_text(home: &Home, name: &str, text: &str) -> anyhow::Result<()> {
     }
     let path = home.grants();
     let dir = home.dir(&path)?;
-    let unfinished = format!(".{name}.toml.new");
-    let written = || -> std::io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o644);
-        let mut file = dir.open_with(&unfinished, &options)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        dir.rename(&unfinished, &dir, format!("{name}.toml"))
-    };
-    written().with_context(|| {
-        format!(
-            "cannot write {}: only the operator may",
-            path.join(format!("{name}.toml")).display()
-        )
-    })
+    // Not writable by a group, whatever the umask: such a file is no grant.
+    plain_file::replace_as(&dir, &format!("{name}.toml"), text.as_bytes(), 0o644).with_context(
+        || {
+            format!(
+                "cannot write {}: only the operator may",
+                path.join(format!("{name}.toml")).display()
+            )
+        },
+    )
 }
 
 /// Removes a grant. False if there was none.
