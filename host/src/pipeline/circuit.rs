@@ -56,18 +56,18 @@ impl Circuits {
 
     /// Takes the answer into account. Only one that did not come in time is a
     /// failure of the interface; a refusal or an error is an answer.
-    pub fn settle(&self, recipe: &str, request: &HostRequest, is_late: bool, now: TimestampMs) {
+    pub fn settle(&self, recipe: &str, interface: &'static str, is_late: bool, now: TimestampMs) {
         let mut circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_late {
             if !circuits.is_empty() {
-                circuits.remove(&(recipe.to_owned(), request.name().0));
+                circuits.remove(&(recipe.to_owned(), interface));
             }
             return;
         }
         if circuits.len() >= MAX_REMEMBERED {
             circuits.clear();
         }
-        let circuit = circuits.entry((recipe.to_owned(), request.name().0)).or_default();
+        let circuit = circuits.entry((recipe.to_owned(), interface)).or_default();
         circuit.failures = circuit.failures.saturating_add(1);
         if circuit.failures >= FAILURES {
             circuit.open_until = Some(now.plus(PAUSE));
@@ -88,17 +88,17 @@ mod tests {
         let circuits = Circuits::default();
         let at = |seconds: u64| TimestampMs(seconds * 1000);
         for _ in 0..4 {
-            circuits.settle("a", &embed(), true, at(0));
+            circuits.settle("a", "model", true, at(0));
             assert_eq!(circuits.admit("a", &embed(), at(0)), Ok(()));
         }
-        circuits.settle("a", &embed(), true, at(0));
+        circuits.settle("a", "model", true, at(0));
         assert_eq!(circuits.admit("a", &embed(), at(10)), Err(20_000));
         assert_eq!(circuits.admit("b", &embed(), at(10)), Ok(()), "another recipe's own");
         let flag = HostRequest::ContextFlag { key: String::new() };
         assert_eq!(circuits.admit("a", &flag, at(10)), Ok(()), "another interface");
         assert_eq!(circuits.admit("a", &embed(), at(30)), Ok(()), "the trial");
         assert!(circuits.admit("a", &embed(), at(31)).is_err(), "one trial at a time");
-        circuits.settle("a", &embed(), false, at(31));
+        circuits.settle("a", "model", false, at(31));
         assert_eq!(circuits.admit("a", &embed(), at(31)), Ok(()));
     }
 }

@@ -255,26 +255,27 @@ impl Gate {
                 deadline.as_millis()
             )))
         });
-        let request = lock(&self.records).get_mut(admitted.record).map(|record| {
+        if let Some(record) = lock(&self.records).get_mut(admitted.record) {
             record.answer = answer.clone();
             record.wall_us = micros(admitted.started.elapsed());
-            record.request.clone()
-        });
+        }
         lock(&self.budget).commit(admitted.reserved, &answer);
-        if let Some(request) = request {
-            self.circuits.settle(&self.scope.recipe, &request, is_late, self.scope.now);
-            // Nobody was asked, so nothing was used up.
-            if asks_model(&request) && matches!(answer, Err(HostError::Unavailable(_))) {
-                let day = self.authority.model_calls_per_day();
-                self.meter.give_back(&day, self.scope.now).await;
-            }
+        let (interface, _) = admitted.name;
+        self.circuits.settle(&self.scope.recipe, interface, is_late, self.scope.now);
+        // Nobody was asked, so nothing was used up.
+        if interface == MODEL && matches!(answer, Err(HostError::Unavailable(_))) {
+            let day = self.authority.model_calls_per_day();
+            self.meter.give_back(&day, self.scope.now).await;
         }
         answer
     }
 }
 
+/// The interface whose questions a budget of the day is for.
+const MODEL: &str = "model";
+
 fn asks_model(request: &HostRequest) -> bool {
-    request.name().0 == "model"
+    request.name().0 == MODEL
 }
 
 /// How long the host may take for an answer, waiting in a queue included.
