@@ -5,7 +5,7 @@
 #[path = "build/authoring_kit.rs"]
 mod authoring_kit;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use thrall_guest_builder::{Request, build};
 
@@ -36,7 +36,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         rerun_if_changed(source);
     }
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // Asked when it runs: what was compiled in one checkout may run in another.
+    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("..");
     let kit = authoring_kit::generate(&root.canonicalize()?)?;
     std::fs::write(out_dir.join("authoring_kit.rs"), kit)?;
     let request = Request {

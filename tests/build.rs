@@ -1,6 +1,6 @@
 //! Builds the components that the tests run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use thrall_guest_builder::{Request, build, shared_target_dir};
 
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .chain(SHIPPED.iter().map(ToString::to_string))
         .collect();
     let request = Request {
-        workspace: Path::new(env!("CARGO_MANIFEST_DIR")).join(".."),
+        workspace: PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join(".."),
         packages: &packages.iter().map(String::as_str).collect::<Vec<_>>(),
         target_dir: shared_target_dir(&out_dir)?,
     };

@@ -43,7 +43,12 @@ pub(super) fn generate(root: &Path) -> Result<String, Box<dyn Error>> {
     writeln!(source, "];\npub(super) const FILES: &[(&str, &str)] = &[")?;
     for file in files(root)? {
         let inside = file.strip_prefix(root)?.to_str().ok_or("a path that is not UTF-8")?;
-        writeln!(source, "    ({inside:?}, include_str!({:?})),", file.display().to_string())?;
+        // Relative to the package: a build folder outlives the checkout's place.
+        let path = format!("/../{inside}");
+        writeln!(
+            source,
+            "    ({inside:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),"
+        )?;
     }
     source.push_str("];\n");
     Ok(source)
