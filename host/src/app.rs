@@ -3,6 +3,7 @@
 //! `app/recipe_loading.rs`, when to do it in `app/reload.rs`, performing in
 //! `app/performing.rs`.
 
+pub mod changes;
 pub mod grant_files;
 pub mod health;
 pub mod kept_components;
@@ -12,7 +13,6 @@ pub mod recipe_loading;
 pub mod reload;
 pub mod reloader;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,21 +22,24 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::buffers::FlushRules;
 use crate::capabilities::breaker_folder::BreakerFolder;
 use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::capabilities::meter::LiveMeter;
 use crate::capabilities::model_questions::ModelQuestions;
-use crate::clock::Clock;
+use crate::clock::{Clock, TimestampMs};
 use crate::config::{Config, Source};
 use crate::engine::{Engine, EngineParts, EngineRules, Observer, Pace};
 use crate::envelope::Field;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::Tier;
+use crate::fault_points::{self, FaultHook};
 use crate::home::Home;
 use crate::model::{EmbeddedLlama, EmbeddedOptions, ModelRouter, PromptLibrary};
 use crate::model_files::ModelFiles;
-use crate::outbox::{Artifacts, Performer};
+use crate::outbox::{Artifacts, Node, Performer};
+use crate::pipeline::Switches;
 use crate::pipeline::guard::GuardRules;
 use crate::pipeline::ports::Ports;
 use crate::recipes::EvaluatorKind;
@@ -52,7 +55,7 @@ use recipe_loading::RecipeLoader;
 /// Everything that a service, or a command that decides, consists of.
 pub struct App {
     pub home: Home,
-    pub config: Config,
+    config: ArcSwap<Config>,
     pub store: Arc<Store>,
     pub engine: Engine,
     pub registry: Arc<ArcSwap<Registry>>,
@@ -61,6 +64,10 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     loader: RecipeLoader,
     breakers: Arc<BreakerFolder>,
+    rules: Arc<ArcSwap<EngineRules>>,
+    /// What stood in thrall.toml when it was last refused.
+    config_problem: ArcSwap<Vec<String>>,
+    last_tick: Mutex<Option<TimestampMs>>,
     /// One at a time: two that take the same rows would each finish them.
     performer: Arc<Mutex<Performer>>,
     /// What the last reading of prompts found wrong.
@@ -68,6 +75,19 @@ pub struct App {
     /// Revisions that failed too often and are still live.
     trips: Mutex<mpsc::UnboundedReceiver<Trip>>,
     started: std::time::Instant,
+}
+
+/// What may stand in for parts of the outside world. A service has none of it
+/// but, one day, its node.
+#[derive(Default)]
+pub struct Outside {
+    /// Sees each commit when it is durable.
+    pub observer: Option<Observer>,
+    /// Where mail, skills and wakes go.
+    pub node: Option<Arc<dyn Node>>,
+    /// Who answers questions to models, whatever their name.
+    pub models: Option<ModelRouter>,
+    pub faults: Option<FaultHook>,
 }
 
 /// The parts that decide, without a database to write: what a dry run needs.
@@ -87,6 +107,14 @@ pub const ENGINE: &str = concat!("thrall ", env!("CARGO_PKG_VERSION"), ", wasmti
 /// # Errors
 /// When the sandbox cannot start, or the home's own catalogue is broken.
 pub fn deciders(home: &Home, config: &Config) -> anyhow::Result<Deciders> {
+    deciders_with(home, config, None)
+}
+
+fn deciders_with(
+    home: &Home,
+    config: &Config,
+    models: Option<ModelRouter>,
+) -> anyhow::Result<Deciders> {
     let sandbox = WasmSandbox::new(SandboxSettings {
         cache_folder: home.code_cache(),
         worker_program: worker_program()?,
@@ -99,7 +127,10 @@ pub fn deciders(home: &Home, config: &Config) -> anyhow::Result<Deciders> {
         .with_context(|| format!("cannot read {}", home.prompts().display()))?;
     let questions = Arc::new(ModelQuestions {
         prompts: ArcSwap::from_pointee(prompts),
-        router: router(&files, config)?,
+        router: match models {
+            Some(models) => models,
+            None => router(&files, config)?,
+        },
         default_model: config.model.default.clone(),
         aliases: config.models.clone(),
         timeout: config.model.timeout,
@@ -147,23 +178,27 @@ impl App {
     /// database or the sandbox cannot be opened. A broken recipe is no error:
     /// it is listed as rejected.
     pub async fn open(home: Home, clock: Arc<dyn Clock>, pace: Pace) -> anyhow::Result<Self> {
-        Self::open_observed(home, clock, pace, Box::new(|_| ())).await
+        Self::open_in(home, clock, pace, Outside::default()).await
     }
 
-    /// As [`App::open`]; `observer` sees each commit when it is durable.
+    /// As [`App::open`], in a given outside world.
     ///
     /// # Errors
     /// As [`App::open`].
-    pub async fn open_observed(
+    pub async fn open_in(
         home: Home,
         clock: Arc<dyn Clock>,
         pace: Pace,
-        observer: Observer,
+        outside: Outside,
     ) -> anyhow::Result<Self> {
+        let Outside { observer, node, models, faults } = outside;
+        let observer = observer.unwrap_or_else(|| Box::new(|_| ()));
+        let faults = faults.unwrap_or_else(fault_points::none);
         let config = Config::load(&home.config_file())?;
         let store = Arc::new(Store::open(&home.state(), clock.now())?);
         let reader = Arc::new(Reader::open(&home.state())?);
-        let Deciders { sandbox, questions, loader, prompt_problems } = deciders(&home, &config)?;
+        let Deciders { sandbox, questions, loader, prompt_problems } =
+            deciders_with(&home, &config, models)?;
         let registry = Arc::new(ArcSwap::from_pointee(Registry::default()));
         let rules = Arc::new(ArcSwap::from_pointee(rules_of(&config)));
         let log = Arc::new(EventLog::open(&home.log_file()));
@@ -190,12 +225,13 @@ impl App {
         let engine = Engine::new(EngineParts {
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
-            rules,
+            rules: Arc::clone(&rules),
             ports,
             clock: Arc::clone(&clock),
             max_per_lane: config.max_pending_per_lane,
             pace,
             tripped,
+            faults: Arc::clone(&faults),
             committed: Box::new(move |commit| {
                 for_log.decision(commit);
                 observer(commit);
@@ -207,10 +243,15 @@ impl App {
             Arc::clone(&store),
             artifacts,
             Arc::clone(&breakers),
+            node,
+            faults,
         )));
         let app = Self {
             home,
-            config,
+            config: ArcSwap::from_pointee(config),
+            rules,
+            config_problem: ArcSwap::default(),
+            last_tick: Mutex::new(None),
             store,
             engine,
             registry,
@@ -226,7 +267,13 @@ impl App {
         };
         app.load_recipes().await?;
         app.engine.resume()?;
+        app.engine.continue_due().await?;
         Ok(app)
+    }
+
+    /// What thrall.toml says now.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
     }
 
     /// Starts deciding and performing.
@@ -244,6 +291,7 @@ impl App {
         let performing = tokio::spawn(performing::run(
             Arc::clone(&self.performer),
             self.store.outbox_signal(),
+            self.engine.clone(),
             Arc::clone(&self.clock),
             stopped,
         ));
@@ -270,15 +318,44 @@ impl App {
 
     /// Flushes buffers whose time has come.
     pub async fn flush_due(&self) {
-        let due = self.store.flush_due(self.clock.now(), FLUSH_INTERVAL, BTreeMap::new()).await;
+        let config = self.config();
+        if !config.enabled {
+            return;
+        }
+        let rules = FlushRules { dry_run: config.dry_run, ..config.compilation.clone() };
+        let due = self.store.flush_due(self.clock.now(), rules).await;
         if let Err(error) = due {
             tracing::error!(%error, "cannot flush buffers, tried again");
         }
     }
 
-    /// Reads recipes, grants and prompts again. What is broken leaves what ran
+    /// Reads thrall.toml again, whole or not at all. What is read only at the
+    /// start stays as it is, and is named.
+    fn reload_config(&self) {
+        match Config::load(&self.home.config_file()) {
+            Ok(read) => {
+                let old = self.config();
+                let new = Config::after_reload(&old, read);
+                for key in &new.needs_restart {
+                    tracing::warn!("thrall.toml: {key} changed and takes effect at the next start");
+                }
+                self.rules.store(Arc::new(rules_of(&new.config)));
+                self.config.store(Arc::new(new.config));
+                self.config_problem.store(Arc::default());
+            }
+            Err(error) => {
+                let problem = format!("thrall.toml is not taken over: {error}");
+                tracing::warn!("{problem}");
+                self.config_problem.store(Arc::new(vec![problem]));
+            }
+        }
+    }
+
+    /// Reads thrall.toml, recipes, grants and prompts again. What is broken leaves what ran
     /// before in place.
     pub async fn reload(&self) -> bool {
+        let before = self.registry.load_full();
+        self.reload_config();
         match PromptLibrary::read_folder(&self.home.prompts()) {
             Ok((prompts, bad)) => {
                 self.questions.prompts.store(Arc::new(prompts));
@@ -289,6 +366,9 @@ impl App {
         let read = self.load_recipes().await;
         if let Err(error) = &read {
             tracing::warn!(error = format!("{error:#}"), "cannot read recipes, tried again");
+        }
+        for change in changes::between(&before, &self.registry.load()) {
+            tracing::info!("{change}");
         }
         read.is_ok()
     }
@@ -331,7 +411,7 @@ impl App {
     async fn load_recipes(&self) -> anyhow::Result<()> {
         let previous = self.registry.load_full();
         let reader = self.store.reader();
-        let terms = terms(&self.config, Some(reader))?;
+        let terms = terms(&self.config(), Some(reader))?;
         // Grants first: however long new components take to compile, what was
         // taken away is gone before that.
         let regranted = Registry::apply(&previous, self.loader.regranted(&previous)?, &terms);
@@ -359,16 +439,16 @@ impl App {
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn perform_all(&self) -> anyhow::Result<()> {
-        performing::all(&self.performer, &self.clock).await
+        performing::all(&self.performer, &self.engine, &self.clock).await
     }
 
     /// Sources that have a socket of their own.
     pub fn sources(&self) -> Vec<Source> {
-        self.config.sources.clone()
+        self.config().sources.clone()
     }
 
     pub fn tick_interval(&self) -> Duration {
-        self.config.tick_interval
+        self.config().tick_interval
     }
 
     /// Makes one `on_tick` event.
@@ -378,10 +458,17 @@ impl App {
             triggers: vec!["on_tick".to_owned()],
             may_assert_sender: false,
         };
+        let now = self.clock.now();
+        let last = self.last_tick.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        let elapsed = last.map_or_else(
+            || self.tick_interval().as_secs(),
+            |last| now.0.saturating_sub(last.0) / 1000,
+        );
         let draft = Draft {
             id: None,
             trigger: "on_tick".to_owned(),
             fields: vec![
+                Field::new("elapsed_s", elapsed.to_string()),
                 Field::new("queue_depth", self.engine.waiting().to_string()),
                 Field::new("tick", number.to_string()),
                 Field::new("uptime_s", self.started.elapsed().as_secs().to_string()),
@@ -397,8 +484,10 @@ impl App {
         let mut problems = recipe_problems(&registry);
         problems.extend(self.prompt_problems.load().iter().cloned());
         problems.extend(self.breakers.problems());
+        problems.extend(self.config_problem.load().iter().cloned());
         let live = registry.entries().filter(|entry| matches!(entry.state, State::Live(_))).count();
-        let separation = self.config.roles.separation();
+        let config = self.config();
+        let separation = config.roles.separation();
         Health {
             status: if problems.is_empty() { "ok" } else { "degraded" }.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -407,13 +496,14 @@ impl App {
             model: self.model_summary(),
             separation: separation.as_str().to_owned(),
             separation_reason: separation.reason().to_owned(),
-            mode_ceiling: roles::ceiling(&self.config).as_str().to_owned(),
+            mode_ceiling: roles::ceiling(&config).as_str().to_owned(),
             problems,
         }
     }
 
     fn model_summary(&self) -> String {
-        let name = &self.config.model.default;
+        let config = self.config();
+        let name = &config.model.default;
         match self.questions.router.backend(name) {
             Ok(backend) => format!("{name}: {}", backend.summary()),
             Err(error) => error.to_string(),
@@ -470,9 +560,6 @@ pub async fn registry_of(
     Ok(Registry::apply(&Registry::default(), loaded.files, &terms))
 }
 
-/// How long a message waits in a buffer at most ; the earlier thrall's default.
-const FLUSH_INTERVAL: Duration = Duration::from_secs(3600);
-
 /// The source of ticks.
 const TICK: &str = "tick";
 
@@ -492,6 +579,7 @@ fn rules_of(config: &Config) -> EngineRules {
         },
         trust: config.trust.clone(),
         enabled: config.enabled,
+        switches: Switches { dry_run: config.dry_run, responder_off: !config.responder_enabled },
         asserting_sources: OPERATORS_SOURCES
             .into_iter()
             .map(str::to_owned)

@@ -9,7 +9,9 @@ pub mod flush_policy;
 pub mod plain_text;
 pub mod wake_body;
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use crate::clock::TimestampMs;
 
@@ -49,6 +51,17 @@ impl fmt::Display for FlushCause {
             Self::Timer(seconds) => write!(f, "timer:{seconds}s"),
         }
     }
+}
+
+/// When the clock flushes buffers, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlushRules {
+    /// How long items wait at most.
+    pub interval: Duration,
+    /// The same for single buffers, by name.
+    pub intervals: BTreeMap<String, Duration>,
+    /// The operator's switch: the wake says that it is only to be reported on.
+    pub dry_run: bool,
 }
 
 /// What a flush is, apart from its items.

@@ -8,6 +8,7 @@ mod file;
 mod model_section;
 mod old_keys;
 mod roles_section;
+mod switchboard_sections;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::buffers::FlushRules;
 use crate::envelope::sender::TrustList;
 use crate::roles::Roles;
 use crate::roles::accounts::Accounts;
@@ -36,6 +38,14 @@ pub struct Config {
     pub trust: TrustList,
     /// Types of mail that enter no recipe.
     pub ignore_msg_types: Vec<String>,
+    /// Wakes are only to be reported on, and nothing leaves for a node.
+    pub dry_run: bool,
+    /// When false, nothing is written to other nodes.
+    pub responder_enabled: bool,
+    /// When the clock flushes buffers.
+    pub compilation: FlushRules,
+    /// What a recipe needs before its mode may be raised.
+    pub promotion: Promotion,
     /// Time between two `on_tick` events.
     pub tick_interval: Duration,
     pub model: ModelConfig,
@@ -51,6 +61,22 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// Worth saying, not worth refusing.
     pub warnings: Vec<String>,
+}
+
+/// The evidence that the operator wants to see before a recipe acts alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promotion {
+    /// Reviewed runs of the present revision.
+    pub reviewed: u32,
+    /// How many of them may have been corrected.
+    pub corrected: u32,
+}
+
+/// A configuration that was read while one was in force.
+pub struct Reloaded {
+    pub config: Config,
+    /// Keys that changed and are read only at the start.
+    pub needs_restart: Vec<&'static str>,
 }
 
 /// How the embedded model runs.
@@ -102,6 +128,36 @@ impl Config {
                 .map_err(ConfigError::Invalid)?;
         config.roles.service = service_of(path);
         Ok(config)
+    }
+}
+
+impl Config {
+    /// What holds after a reload: the new file, except for what is built once.
+    pub fn after_reload(old: &Self, new: Self) -> Reloaded {
+        let mut needs_restart = Vec::new();
+        let mut note = |key, is_same: bool| {
+            if !is_same {
+                needs_restart.push(key);
+            }
+        };
+        note("[model]", old.model == new.model);
+        note("[models]", old.models == new.models);
+        note("[sources]", old.sources == new.sources);
+        note("[http]", old.http == new.http);
+        note("[roles]", old.roles == new.roles);
+        note("tick_interval_s", old.tick_interval == new.tick_interval);
+        note("[limits]", old.max_pending_per_lane == new.max_pending_per_lane);
+        let config = Self {
+            model: old.model.clone(),
+            models: old.models.clone(),
+            sources: old.sources.clone(),
+            http: old.http,
+            roles: old.roles.clone(),
+            tick_interval: old.tick_interval,
+            max_pending_per_lane: old.max_pending_per_lane,
+            ..new
+        };
+        Reloaded { config, needs_restart }
     }
 }
 

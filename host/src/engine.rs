@@ -3,7 +3,9 @@
 //! `engine/lanes.rs`'s, writing is the store's; the engine only moves events
 //! from one to the next and keeps every lane in order.
 
+mod continuing;
 pub mod lanes;
+pub mod questions;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,20 +17,22 @@ use crate::clock::{Clock, TimestampMs};
 use crate::config::Source;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::{self, Tier, TrustList};
-use crate::envelope::{Envelope, Field, HOST_TRIGGERS, descent};
+use crate::envelope::{Envelope, Field, HOST_TRIGGERS, descent, result_event};
+use crate::fault_points::{FaultHook, FaultPoint};
 use crate::grants::Authority;
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{Child, Commit, CommitOutcome};
 use crate::operation::Operation;
 use crate::pipeline::guard::{self, GuardRules};
 use crate::pipeline::ports::{FactError, Ports};
-use crate::pipeline::{self, RunInput};
+use crate::pipeline::{self, RunInput, Switches, answer};
 use crate::recipes::registry::{Registry, Revision};
 use crate::recipes::trip_wire::{SenderOfRun, Trip, TripWire};
 use crate::recipes::{EvaluatorKind, TriggerSpec};
 use crate::stage::StageLimits;
 use crate::store::{Accepted, Incoming, OutboxRow, PendingEvent, Store, StoreError};
 use lanes::Lanes;
+use questions::Asker;
 
 /// Runs that wait for a guest, a model or a commit at one time. More than the
 /// processors, because most of them wait for the writer's next fsync; bounded,
@@ -68,6 +72,7 @@ pub struct EngineRules {
     pub enabled: bool,
     /// Sources whose `from_node` is believed.
     pub asserting_sources: Vec<String>,
+    pub switches: Switches,
 }
 
 /// Why an event was not accepted.
@@ -91,6 +96,8 @@ struct Job {
     runs: Vec<(String, Digest)>,
     /// A recipe before them has woken the agent or replied.
     answered: bool,
+    /// Who waits for an answer.
+    asker: Option<Asker>,
 }
 
 /// What an engine is made of.
@@ -106,6 +113,7 @@ pub struct EngineParts {
     pub committed: Observer,
     /// Told of each revision that failed too often.
     pub tripped: mpsc::UnboundedSender<Trip>,
+    pub faults: FaultHook,
 }
 
 /// See the module's documentation. Cheap to clone.
@@ -132,6 +140,7 @@ struct Shared {
     committed: Observer,
     trip_wire: Mutex<TripWire>,
     tripped: mpsc::UnboundedSender<Trip>,
+    faults: FaultHook,
 }
 
 impl Engine {
@@ -150,6 +159,7 @@ impl Engine {
             committed: parts.committed,
             trip_wire: Mutex::default(),
             tripped: parts.tripped,
+            faults: parts.faults,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -164,6 +174,16 @@ impl Engine {
         source: &Source,
         drafts: Vec<Draft>,
     ) -> Result<Vec<Accepted>, SubmitError> {
+        self.submit_for(source, drafts, None).await
+    }
+
+    /// As [`Engine::submit`]; `asker` is told the answer to the first event.
+    async fn submit_for(
+        &self,
+        source: &Source,
+        drafts: Vec<Draft>,
+        mut asker: Option<Asker>,
+    ) -> Result<Vec<Accepted>, SubmitError> {
         let shared = &self.shared;
         if !shared.rules.load().enabled {
             return Err(SubmitError::Disabled);
@@ -177,7 +197,7 @@ impl Engine {
         let now = shared.clock.now();
         let registry = shared.registry.load_full();
         let rules = shared.rules.load_full();
-        let incoming: Vec<Incoming> =
+        let mut incoming: Vec<Incoming> =
             drafts.into_iter().map(|draft| stamp(&registry, &rules, source, draft, now)).collect();
         {
             let wanted = room_for(incoming.iter().map(|one| &one.envelope));
@@ -186,7 +206,12 @@ impl Engine {
                 return Err(SubmitError::LaneFull { waiting: lanes.waiting() });
             }
         }
+        if asker.is_some() {
+            // The same question again is asked again.
+            incoming.iter_mut().for_each(|one| one.dedupe_id = None);
+        }
         let accepted = shared.store.accept(incoming.clone()).await?;
+        (shared.faults)(FaultPoint::Accepted);
         {
             let mut lanes = lock(&shared.lanes);
             for (outcome, one) in accepted.iter().zip(incoming) {
@@ -201,10 +226,14 @@ impl Engine {
                             envelope: one.envelope,
                             runs: one.matched,
                             answered: false,
+                            asker: asker.take(),
                         },
                     );
                 }
             }
+        }
+        if let Some(asker) = asker {
+            asker.answer();
         }
         shared.work.notify_one();
         Ok(accepted)
@@ -231,7 +260,13 @@ impl Engine {
                 let lane = stored.envelope.lane();
                 lanes.push(
                     &lane,
-                    Job { seq: stored.seq, envelope: stored.envelope, runs: missing, answered },
+                    Job {
+                        seq: stored.seq,
+                        envelope: stored.envelope,
+                        runs: missing,
+                        answered,
+                        asker: None,
+                    },
                 );
                 resumed += 1;
             }
@@ -248,7 +283,7 @@ impl Engine {
                 let Some((lane, job)) = lock(&self.shared.lanes).take() else { break };
                 let shared = Arc::clone(&self.shared);
                 tokio::spawn(async move {
-                    shared.process(&job).await;
+                    shared.process(job).await;
                     lock(&shared.lanes).finish(&lane);
                     drop(slot);
                     shared.work.notify_one();
@@ -284,6 +319,11 @@ impl Engine {
         if let Err(error) = self.shared.store.count(format!("refused.{source}.{code}"), 1).await {
             tracing::warn!(%error, source, code, "cannot count a refused event");
         }
+    }
+
+    /// The operator's master switch.
+    pub fn is_enabled(&self) -> bool {
+        self.shared.rules.load().enabled
     }
 
     /// Events that wait for a run.
@@ -370,6 +410,10 @@ fn disown_sender(source: &str, fields: &mut [Field]) {
 /// The tier of an event's sender, as far as its source may assert one. What a
 /// recipe triggered has the sender of its root, with the tier that holds now.
 pub fn tier_of(rules: &EngineRules, envelope: &Envelope) -> Tier {
+    // What a skill answered is nobody's word, whoever the skill was asked for.
+    if envelope.trigger == result_event::TRIGGER {
+        return Tier::Unknown;
+    }
     if rules.asserting_sources.iter().any(|source| source == envelope.vouching_source()) {
         rules.trust.tier_of(envelope.text("from_node"))
     } else {
@@ -381,14 +425,24 @@ impl Shared {
     /// Runs what is left to run for one envelope, in order, one commit each.
     /// When the store fails the envelope stays pending: nothing is lost, a
     /// later start picks it up.
-    async fn process(&self, job: &Job) {
+    async fn process(&self, mut job: Job) {
+        let mut asker = job.asker.take();
+        if self.run_all(&job, &mut asker).await
+            && let Some(asker) = asker
+        {
+            asker.answer();
+        }
+    }
+
+    /// False when not everything could be written down: then nobody is told
+    /// anything.
+    async fn run_all(&self, job: &Job, asker: &mut Option<Asker>) -> bool {
         let rules = self.rules.load_full();
         if let Some(stop) = guard::check(&rules.guard, &job.envelope) {
             let tier = tier_of(&rules, &job.envelope);
             let commit =
                 pipeline::guard_commit(job.seq, &job.envelope, tier, stop, self.clock.now());
-            self.write(commit).await;
-            return;
+            return self.write(commit).await.is_some();
         }
         let last = job.runs.len().saturating_sub(1);
         let mut answered = job.answered;
@@ -399,17 +453,21 @@ impl Shared {
             let revision = registry.revision(name, digest).or_else(|| registry.live(name).cloned());
             let ended = match revision {
                 Some(revision) => {
-                    self.run_one(job, &rules, &revision, index == last, &mut answered).await
+                    self.run_one(job, &rules, &revision, index == last, &mut answered, asker).await
                 }
                 None => self.write(self.gone(job, &rules, name, *digest, index == last)).await,
             };
-            if ended {
-                return;
+            match ended {
+                Some(false) => {}
+                Some(true) => return true,
+                None => return false,
             }
         }
+        true
     }
 
-    /// Decides and commits until the facts stood still. True ends the list.
+    /// Decides and commits until the facts stood still. True ends the list;
+    /// `None`: nothing could be written, the event stays pending.
     async fn run_one(
         &self,
         job: &Job,
@@ -417,7 +475,8 @@ impl Shared {
         revision: &Revision,
         is_last: bool,
         answered: &mut bool,
-    ) -> bool {
+        asker: &mut Option<Asker>,
+    ) -> Option<bool> {
         let _turn = match &self.model_turns {
             Some(turns) if asks_model(revision) => turns.acquire().await.ok(),
             _ => None,
@@ -433,6 +492,7 @@ impl Shared {
                 tier: tier_of(rules, &job.envelope),
                 now,
                 answered: *answered,
+                switches: rules.switches,
             };
             let run =
                 tokio::time::timeout(StageLimits::RUN_TIME, pipeline::run(&self.ports, input))
@@ -446,27 +506,32 @@ impl Shared {
                         seq = job.seq,
                         "cannot decide, the event stays pending"
                     );
-                    return true;
+                    return None;
                 }
                 Err(_) => pipeline::timed_out(input),
             };
             let stops = revision.recipe.stop && commit.row.counted;
             commit.closes_envelope = is_last || stops;
             commit.children = self.children_of(job, &commit, now);
+            (self.faults)(FaultPoint::Decided);
             match self.store.commit(commit.clone()).await {
                 Ok(CommitOutcome::Stale) => {}
                 Ok(CommitOutcome::Committed { action_name, children, .. }) => {
+                    (self.faults)(FaultPoint::Committed);
                     *answered |= answers(&commit);
                     commit.row.action_name = action_name;
                     self.queue(children, std::mem::take(&mut commit.children));
                     (self.committed)(&commit);
                     self.watch_for_trips(&commit);
-                    return stops;
+                    if let Some(asker) = asker {
+                        asker.said.extend(answer::of_commit(&commit));
+                    }
+                    return Some(stops);
                 }
-                Ok(CommitOutcome::AlreadyDecided(_)) => return stops,
+                Ok(CommitOutcome::AlreadyDecided(_)) => return Some(stops),
                 Err(error) => {
                     tracing::error!(%error, seq = job.seq, "cannot commit, the event stays pending");
-                    return true;
+                    return None;
                 }
             }
         }
@@ -475,7 +540,7 @@ impl Shared {
             recipe = revision.recipe.name,
             "facts never stood still, the event stays pending"
         );
-        true
+        None
     }
 
     /// The events that a commit's triggers make.
@@ -491,7 +556,7 @@ impl Shared {
             let envelope = descent::child(&job.envelope, job.seq, recipe, id, name, fields, now);
             Child { matched: matched(&registry, &envelope), envelope }
         };
-        let allowed = action.operations.iter().filter(|planned| planned.is_allowed());
+        let allowed = action.operations.iter().filter(|planned| planned.is_carried_out());
         allowed
             .filter_map(|planned| match &planned.operation {
                 Operation::Trigger { trigger, fields } => Some(child(trigger, fields)),
@@ -512,7 +577,7 @@ impl Shared {
                 let Child { envelope, matched: runs } = child;
                 if !runs.is_empty() {
                     let lane = envelope.lane();
-                    lanes.push(&lane, Job { seq, envelope, runs, answered: false });
+                    lanes.push(&lane, Job { seq, envelope, runs, answered: false, asker: None });
                 }
             }
         }
@@ -554,16 +619,16 @@ impl Shared {
         commit
     }
 
-    /// Commits a row that rests on no facts. True when the list must end.
-    async fn write(&self, commit: Commit) -> bool {
+    /// Commits a row that rests on no facts; as [`Self::run_one`].
+    async fn write(&self, commit: Commit) -> Option<bool> {
         match self.store.commit(commit.clone()).await {
             Ok(_) => {
                 (self.committed)(&commit);
-                commit.closes_envelope
+                Some(commit.closes_envelope)
             }
             Err(error) => {
                 tracing::error!(%error, seq = commit.row.envelope_seq, "cannot commit, the event stays pending");
-                true
+                None
             }
         }
     }
@@ -597,7 +662,7 @@ fn answers(commit: &Commit) -> bool {
         && action
             .operations
             .iter()
-            .any(|one| one.is_allowed() && pipeline::answers_sender(&one.operation))
+            .any(|one| one.is_carried_out() && pipeline::answers_sender(&one.operation))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,11 +1,13 @@
 //! The one input type: an immutable event as it was accepted. How its JSON
 //! forms are read is in `envelope/json.rs`, how a sender is judged in
 //! `envelope/sender.rs`, how a mail body becomes text in `envelope/body.rs`,
-//! how a recipe's trigger becomes an event in `envelope/descent.rs`.
+//! how a recipe's trigger becomes an event in `envelope/descent.rs`, how a
+//! skill's answer does in `envelope/result_event.rs`.
 
 pub mod body;
 pub mod descent;
 pub mod json;
+pub mod result_event;
 pub mod sender;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,9 @@ pub mod limits {
 
 /// Triggers that only the host itself makes; no source brings them.
 pub const HOST_TRIGGERS: [&str; 3] = ["on_tick", "on_result", "on_action"];
+
+/// Triggers that ask: somebody waits for `pass`, `redact` or `block`.
+pub const QUESTIONS: [&str; 2] = ["on_mail_send", "on_skill_request"];
 
 /// One named value of an envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +102,11 @@ impl Envelope {
     /// host only passes the sender on.
     pub fn vouching_source(&self) -> &str {
         self.root.as_ref().map_or(&self.source, |root| &root.source)
+    }
+
+    /// Whether somebody waits for an answer to it.
+    pub fn is_question(&self) -> bool {
+        QUESTIONS.contains(&self.trigger.as_str())
     }
 
     /// A field's value, `None` where the field is absent.

@@ -65,6 +65,8 @@ pub enum EvalType {
     Fallback,
     /// The filter component decided.
     Filter,
+    /// A skill's answer came, and the recipe goes on where it said.
+    Continuation,
 }
 
 impl EvalType {
@@ -80,6 +82,7 @@ impl EvalType {
             Self::Cascade => "cascade",
             Self::Fallback => "fallback",
             Self::Filter => "filter",
+            Self::Continuation => "continuation",
         }
     }
 }
@@ -244,6 +247,27 @@ pub struct Child {
     pub matched: Vec<(String, Digest)>,
 }
 
+/// What follows when a step of a plan comes to nothing, besides that the later
+/// steps are not performed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AfterFailure {
+    /// The agent is woken.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wake: bool,
+    /// Wakes an hour, by recipe, beyond which it is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wake_bounds: Vec<(String, u32)>,
+    /// The buffer that collects what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer: Option<String>,
+}
+
+impl AfterFailure {
+    pub fn is_nothing(&self) -> bool {
+        !self.wake && self.buffer.is_none()
+    }
+}
+
 /// What the outbox needs besides the operation itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
@@ -257,6 +281,15 @@ pub struct Delivery {
     /// Wakes an hour that the run's grants allow, by recipe: a buffer that
     /// would pass them waits for its timer.
     pub wake_bounds: Vec<(String, u32)>,
+    /// The agent is woken when a step of the plan comes to nothing.
+    pub wake_on_failure: bool,
+    /// Where a skill's failures are collected, by skill.
+    pub error_buffers: BTreeMap<String, String>,
+    /// The event at the beginning of the chain, which answers of skills count
+    /// against.
+    pub root: EnvelopeSeq,
+    /// The operator's switch: wakes say that they are only to be reported on.
+    pub dry_run: bool,
 }
 
 #[derive(Clone, Debug)]

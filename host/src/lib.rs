@@ -15,6 +15,7 @@ pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod envelope;
+pub mod fault_points;
 pub mod grants;
 pub mod home;
 pub mod ids;

@@ -15,6 +15,9 @@ pub const MAX_OPERATIONS: usize = 32;
 /// The largest operation, in bytes of its JSON form.
 pub const MAX_OPERATION_BYTES: usize = 64 * 1024;
 
+/// The words that answer a question, the mildest first.
+pub const ANSWER_CODES: [&str; 3] = ["pass", "redact", "block"];
+
 /// How the agent is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -119,10 +122,15 @@ pub struct PlannedOperation {
     /// The grant line that is missing; absent means allowed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub denied_by: Option<String>,
+    /// The operator's switch that holds it back although it is allowed: it
+    /// would be executed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub would_execute: Option<String>,
 }
 
 impl PlannedOperation {
-    pub fn is_allowed(&self) -> bool {
-        self.denied_by.is_none()
+    /// Allowed, and no switch holds it back.
+    pub fn is_carried_out(&self) -> bool {
+        self.denied_by.is_none() && self.would_execute.is_none()
     }
 }

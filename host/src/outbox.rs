@@ -1,12 +1,15 @@
 //! Performing what decisions left to do, once each. The rows and their states
 //! are the store's (`store/outbox_rows.rs`); here is what is done with them:
-//! briefings and breakers become files, wakes are recorded, and what needs a node is held
-//! until there is one.
+//! briefings and breakers become files, the rest goes to the node; without one
+//! wakes are recorded and mail and skills are held.
 
 mod artifacts;
+pub mod node;
 mod performer;
+mod sending;
 #[cfg(test)]
 mod tests;
 
 pub use artifacts::Artifacts;
+pub use node::Node;
 pub use performer::{Performed, Performer};

@@ -3,7 +3,9 @@
 //! performs, so a dry run is the same call with the result thrown away. The
 //! stages themselves are in `pipeline/`.
 
+pub mod answer;
 pub mod circuit;
+mod continuing;
 mod descent;
 mod evaluate;
 mod filter;
@@ -22,6 +24,7 @@ use crate::envelope::Envelope;
 use crate::envelope::sender::Tier;
 use crate::grants::Authority;
 use crate::journal::Commit;
+use crate::operation::Operation;
 use crate::recipes::registry::Revision;
 pub use plan::answers_sender;
 use ports::{FactError, Ports};
@@ -39,6 +42,35 @@ pub struct RunInput<'a> {
     pub now: TimestampMs,
     /// An earlier recipe has woken the agent or replied for this envelope.
     pub answered: bool,
+    pub switches: Switches,
+}
+
+/// The operator's switches that hold back what is decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// Wakes are delivered to be reported on; what would leave for a node is
+    /// not carried out.
+    pub dry_run: bool,
+    /// Nothing is written to other nodes in the node's name.
+    pub responder_off: bool,
+}
+
+impl Switches {
+    /// The switch that holds an operation back, if any.
+    pub fn hold_back(self, operation: &Operation) -> Option<&'static str> {
+        let (writes, calls) = match operation {
+            Operation::Reply { .. } | Operation::Mail { .. } => (true, false),
+            Operation::Skill { .. } => (false, true),
+            _ => (false, false),
+        };
+        if self.dry_run && (writes || calls) {
+            Some("dry_run = true in thrall.toml")
+        } else if self.responder_off && writes {
+            Some("[responder] enabled = false in thrall.toml")
+        } else {
+            None
+        }
+    }
 }
 
 /// Runs one recipe on one envelope.
@@ -49,7 +81,13 @@ pub struct RunInput<'a> {
 /// of the returned commit.
 pub async fn run(ports: &Ports, input: RunInput<'_>) -> Result<Commit, FactError> {
     let mut run = record::RunRecord::new(ports, input);
-    let filtered = filter::apply(ports, input, &mut run).await?;
+    let filtered = match continuing::decide(input, &mut run) {
+        Some(decided) => {
+            run.inputs.context = filter::session_context(ports, input, &run)?;
+            filter::Filtered::Decided(Box::new(decided))
+        }
+        None => filter::apply(ports, input, &mut run).await?,
+    };
     if !matches!(filtered, filter::Filtered::Skip) {
         gather::apply(ports, input, &mut run).await;
     }

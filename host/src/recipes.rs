@@ -25,6 +25,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -166,10 +167,29 @@ pub struct TriggerSpec {
     /// event.
     pub event_pattern: Option<String>,
     pub field_match: Option<FieldPattern>,
+    /// on_tick: only the first tick of each interval of so many seconds.
+    pub interval_s: Option<u64>,
+    /// Questions: see [`TriggerSpec::deadline`].
+    pub deadline_ms: Option<u32>,
 }
 
 impl TriggerSpec {
-    pub const KINDS: [&'static str; 4] = ["on_mail", "on_tick", "on_event", "on_action"];
+    pub const KINDS: [&'static str; 7] = [
+        "on_mail",
+        "on_tick",
+        "on_event",
+        "on_action",
+        "on_result",
+        "on_mail_send",
+        "on_skill_request",
+    ];
+    /// How long who asks waits for an answer, if the recipe does not say.
+    pub const USUAL_DEADLINE: Duration = Duration::from_millis(800);
+
+    /// How long who asks waits for this recipe.
+    pub fn deadline(&self) -> Duration {
+        self.deadline_ms.map_or(Self::USUAL_DEADLINE, |ms| Duration::from_millis(ms.into()))
+    }
 }
 
 /// The host's filter stages, in the order in which they are applied, and the
@@ -319,6 +339,15 @@ impl ActionSpec {
         })
     }
 
+    /// Where failures of skills are collected, by skill.
+    pub fn error_buffers(&self) -> BTreeMap<String, String> {
+        let text = |step: &Value, key: &str| step.get(key)?.as_str().map(str::to_owned);
+        self.declared_steps()
+            .iter()
+            .filter_map(|step| Some((text(step, "skill")?, text(step, "error_buffer")?)))
+            .collect()
+    }
+
     /// The tables that stand in the file for it: the action's own, or its
     /// `steps`, each with its `type` written out.
     pub fn declared_steps(&self) -> Vec<Value> {
@@ -342,6 +371,8 @@ pub struct ActionSpec {
     /// The task's words for a wake, by template name (the action's own name);
     /// the agent never gets task words from anywhere else.
     pub task: Option<String>,
+    /// The agent is woken when a step that was sent on its way comes to nothing.
+    pub wake_on_failure: bool,
     /// False for `log` and `drop` where the file does not mention them.
     pub is_declared: bool,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use crate::clock::Clock;
+use crate::engine::Engine;
 use crate::outbox::Performer;
 
 /// How often rows that failed are looked at again.
@@ -16,6 +17,7 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 pub async fn run(
     performer: Arc<Mutex<Performer>>,
     signal: Arc<Notify>,
+    engine: Engine,
     clock: Arc<dyn Clock>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -26,7 +28,7 @@ pub async fn run(
             _ = every.tick() => false,
             _ = stopped.wait_for(|stop| *stop) => true,
         };
-        if let Err(error) = all(&performer, &clock).await {
+        if let Err(error) = all(&performer, &engine, &clock).await {
             tracing::error!(error = format!("{error:#}"), "cannot perform, tried again");
         }
         if ending {
@@ -35,17 +37,26 @@ pub async fn run(
     }
 }
 
-/// Performs what is due until nothing is.
+/// Performs what is due until nothing is, and makes events of the answers that
+/// came. While the operator has switched thrall off, nothing is performed.
 ///
 /// # Errors
 /// When the store cannot be read or written.
-pub async fn all(performer: &Arc<Mutex<Performer>>, clock: &Arc<dyn Clock>) -> anyhow::Result<()> {
+pub async fn all(
+    performer: &Arc<Mutex<Performer>>,
+    engine: &Engine,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<()> {
+    if !engine.is_enabled() {
+        return Ok(());
+    }
     loop {
         let (performer, now) = (Arc::clone(performer), clock.now());
         let performed = tokio::task::spawn_blocking(move || {
             performer.lock().unwrap_or_else(PoisonError::into_inner).perform_due(now)
         })
         .await??;
+        engine.continue_due().await?;
         if performed.is_empty() {
             return Ok(());
         }

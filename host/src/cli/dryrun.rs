@@ -26,7 +26,7 @@ use crate::home::Home;
 use crate::ids::{Digest, JournalId};
 use crate::journal::Trace;
 use crate::pipeline::ports::Ports;
-use crate::pipeline::{self, RunInput};
+use crate::pipeline::{self, RunInput, Switches};
 use crate::recipes::Mode;
 use crate::recipes::folder::MAX_COMPONENT_BYTES;
 use crate::recipes::registry::{GrantFile, Registry, Revision};
@@ -247,6 +247,7 @@ impl Rehearsal {
             tier,
             now,
             answered,
+            switches: Switches::default(),
         };
         let mut trace = pipeline::run(ports, input).await?.trace;
         trace.action.executed = false;

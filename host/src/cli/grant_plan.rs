@@ -19,7 +19,7 @@ use crate::home::Home;
 use crate::ids::Digest;
 use crate::journal::HostInputs;
 use crate::pipeline::ports::Ports;
-use crate::pipeline::{self, RunInput};
+use crate::pipeline::{self, RunInput, Switches};
 use crate::recipes::registry::{Candidate, GrantFile, Revision};
 use crate::recipes::{Mode, matching};
 use crate::rehearsal::recorded::{NoMeter, RecordedFacts};
@@ -140,6 +140,7 @@ impl Planner {
                 tier: one.tier,
                 now: one.at,
                 answered: false,
+                switches: Switches::default(),
             };
             let commit = pipeline::run(ports, input).await?;
             observed.run(&commit.trace, one.at);

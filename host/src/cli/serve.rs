@@ -44,7 +44,7 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
     background.spawn(tick(Arc::clone(&app), stopped.clone()));
     let warming = Arc::clone(&app);
     background.spawn(async move { warming.warm_model().await });
-    for warning in &app.config.warnings {
+    for warning in &app.config().warnings {
         printer.talk(&format!("warning: {warning}"));
     }
     for line in separation::lines(&app).into_iter().chain(app.ready_lines()) {

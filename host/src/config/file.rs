@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Config, Source, model_section, old_keys, roles_section};
+use super::{Config, Source, model_section, old_keys, roles_section, switchboard_sections};
 use crate::envelope::HOST_TRIGGERS;
 use crate::envelope::sender::{FULL_ID_LEN, MIN_PREFIX_LEN, Tier, TrustList, is_node_id};
 use crate::ids::is_valid_name;
@@ -12,7 +12,7 @@ use crate::strict_toml::{self, Placed, Problem, Sink, Table};
 
 /// Every key by its table; the top level is the empty name. `sources` holds
 /// tables of the operator's own naming, each with the keys of `sources.NAME`.
-pub(super) const KEYS: [(&str, &[&str]); 9] = [
+pub(super) const KEYS: [(&str, &[&str]); 12] = [
     (
         "",
         &[
@@ -20,6 +20,10 @@ pub(super) const KEYS: [(&str, &[&str]); 9] = [
             "ignore_msg_types",
             "strict_team_ids",
             "tick_interval_s",
+            "dry_run",
+            "responder",
+            "compilation",
+            "promotion",
             "node",
             "trust_tiers",
             "model",
@@ -52,6 +56,9 @@ pub(super) const KEYS: [(&str, &[&str]); 9] = [
         &["operator_users", "operator_groups", "agent_users", "agent_groups", "accept_advisory"],
     ),
     ("http", &["listen"]),
+    ("responder", &["enabled"]),
+    ("compilation", &["interval_s", "buffers"]),
+    ("promotion", &["reviewed", "corrected"]),
 ];
 
 /// Sources that exist without being declared.
@@ -106,6 +113,10 @@ fn read(top: &Table<'_>, accounts: &Accounts) -> Config {
         node_id: node_id(top),
         trust: trust(top),
         ignore_msg_types: ignored.unwrap_or_else(|| DEFAULT_IGNORED.map(str::to_owned).to_vec()),
+        dry_run: top.flag("dry_run").unwrap_or(false),
+        responder_enabled: switchboard_sections::responder_enabled(top),
+        compilation: switchboard_sections::compilation(top),
+        promotion: switchboard_sections::promotion(top),
         tick_interval: Duration::from_secs(
             top.integer("tick_interval_s", 1..=86_400).unwrap_or(DEFAULT_TICK_S),
         ),

@@ -7,17 +7,13 @@ use crate::strict_toml::table::Hint;
 const NONE_YET: &str = "this version has nothing for it, and takes no key that it would not obey";
 
 /// Old key, in whichever table it stood, and what to do now.
-pub(super) const OLD_KEYS: [Hint<'static>; 39] = [
+pub(super) const OLD_KEYS: [Hint<'static>; 37] = [
     ("name", "not needed: thrall is a program of its own"),
     ("version", "not needed: thrall is a program of its own"),
     ("handler", "not needed: thrall is a program of its own"),
     ("debug", "start with `thrall -v serve`, or set THRALL_LOG"),
-    (
-        "dry_run",
-        "set mode = \"manual\" in grants/NAME.toml: the recipe then only says what it would do",
-    ),
+    ("dry_run", "write dry_run at the top level of thrall.toml"),
     ("max_replies_per_hour_per_node", NONE_YET),
-    ("responder", NONE_YET),
     ("backend", "not needed: the model is embedded"),
     ("local", "its keys stand under [model]"),
     ("ollama", NONE_YET),
@@ -46,8 +42,7 @@ pub(super) const OLD_KEYS: [Hint<'static>; 39] = [
     ("breaker_expire_seconds", NONE_YET),
     ("team", "write it under [trust_tiers]"),
     ("known", "write it under [trust_tiers]"),
-    ("compilation", NONE_YET),
-    ("interval_seconds", NONE_YET),
+    ("interval_seconds", "write [compilation] interval_s = 3600"),
     ("buffer", "a recipe names its buffer under [actions.compile]"),
     ("workers", NONE_YET),
     ("config", "write its keys at the top level of thrall.toml"),

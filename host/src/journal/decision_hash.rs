@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::envelope::sender::Tier;
 use crate::ids::Digest;
-use crate::operation::PlannedOperation;
+use crate::operation::{Operation, PlannedOperation};
 use crate::stage::{HostCallRecord, HostRequest};
 use crate::verdict::{FilterAnswer, Verdict};
 
@@ -18,8 +18,18 @@ struct Covered<'a> {
     tier: Tier,
     verdict: &'a Verdict,
     action: &'a str,
-    operations: &'a [PlannedOperation],
+    operations: Vec<Ruled<'a>>,
     host_requests: Vec<(&'a str, &'a HostRequest)>,
+}
+
+/// An operation with its denial. What a switch of the operator holds back was
+/// decided all the same.
+#[derive(Serialize)]
+struct Ruled<'a> {
+    #[serde(flatten)]
+    operation: &'a Operation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denied_by: Option<&'a str>,
 }
 
 /// Computes the hash. `action` is the action after the fallback rule.
@@ -38,7 +48,13 @@ pub fn decision_hash(
         tier,
         verdict,
         action,
-        operations,
+        operations: operations
+            .iter()
+            .map(|planned| Ruled {
+                operation: &planned.operation,
+                denied_by: planned.denied_by.as_deref(),
+            })
+            .collect(),
         host_requests: host_calls.iter().map(|call| (call.stage.as_str(), &call.request)).collect(),
     };
     // Serialising plain structs of strings and numbers has no failing case.

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::artifacts::Artifacts;
+use super::node::{Attempt, Node};
+use super::sending;
 use crate::breakers::{Target, Trip};
 use crate::buffers::briefing;
 use crate::capabilities::breaker_folder::BreakerFolder;
 use crate::clock::TimestampMs;
-use crate::ids::Digest;
+use crate::fault_points::{FaultHook, FaultPoint};
+use crate::ids::{Digest, JournalId};
 use crate::operation::Operation;
-use crate::store::{BRIEFING, Finish, OutboxRow, Outcome, Store, StoreError, WAKE};
+use crate::store::{BRIEFING, Finish, OutboxRow, Outcome, SkillAnswer, Store, StoreError, WAKE};
 
 /// Rows that are taken at once and finished in one transaction.
 const BATCH: u32 = 256;
@@ -21,6 +24,8 @@ const LONGEST_RETRY: Duration = Duration::from_secs(600);
 
 /// The operation's kind.
 const TRIP_BREAKER: &str = "trip-breaker";
+/// Kinds that a node performs.
+const TO_A_NODE: [&str; 4] = [WAKE, "reply", "mail", "skill"];
 
 /// What became of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +39,19 @@ pub struct Performer {
     store: Arc<Store>,
     artifacts: Artifacts,
     breakers: Arc<BreakerFolder>,
+    node: Option<Arc<dyn Node>>,
+    faults: FaultHook,
 }
 
 impl Performer {
-    pub fn new(store: Arc<Store>, artifacts: Artifacts, breakers: Arc<BreakerFolder>) -> Self {
-        Self { store, artifacts, breakers }
+    pub fn new(
+        store: Arc<Store>,
+        artifacts: Artifacts,
+        breakers: Arc<BreakerFolder>,
+        node: Option<Arc<dyn Node>>,
+        faults: FaultHook,
+    ) -> Self {
+        Self { store, artifacts, breakers, node, faults }
     }
 
     /// Performs what is due, at most one batch; call it again until nothing is
@@ -50,25 +63,75 @@ impl Performer {
     /// are performed again: only those that can be repeated were tried.
     pub fn perform_due(&self, now: TimestampMs) -> Result<Vec<Performed>, StoreError> {
         let mut blocked: HashSet<String> = HashSet::new();
+        let mut stopped: HashSet<JournalId> = HashSet::new();
         let mut performed = Vec::new();
+        let mut ends = Vec::new();
         for row in self.store.reader().next_pending(now, BATCH)? {
-            if blocked.contains(&row.lane) {
+            let plan = row.journal_id.filter(|_| row.flush_id.is_none());
+            if blocked.contains(&row.lane) || plan.is_some_and(|id| stopped.contains(&id)) {
                 continue;
             }
-            let outcome = self.perform(&row, now)?;
+            let (outcome, answer) = match &self.node {
+                Some(node) if TO_A_NODE.contains(&row.kind.as_str()) => {
+                    // What stands before it has ended, durably, before the
+                    // first byte goes out.
+                    self.end(&mut ends)?;
+                    self.attempt(node.as_ref(), &row, now)?
+                }
+                _ => (self.perform(&row, now)?, None),
+            };
             if matches!(outcome, Outcome::Retry { .. } | Outcome::Failed { .. }) {
                 blocked.insert(row.lane.clone());
             }
+            if matches!(
+                outcome,
+                Outcome::Retry { .. } | Outcome::Failed { .. } | Outcome::Uncertain { .. }
+            ) {
+                stopped.extend(plan);
+            }
+            let is_attempt = answer.is_some() || self.is_attempted(&row);
+            ends.push(Finish { answer, ..Finish::new(row.id, now, outcome.clone()) });
+            if is_attempt {
+                self.end(&mut ends)?;
+            }
             performed.push(Performed { row, outcome });
         }
-        if !performed.is_empty() {
-            let ends = performed
-                .iter()
-                .map(|end| Finish { id: end.row.id, at: now, outcome: end.outcome.clone() })
-                .collect();
-            self.store.finish_blocking(ends)?;
-        }
+        self.end(&mut ends)?;
         Ok(performed)
+    }
+
+    fn is_attempted(&self, row: &OutboxRow) -> bool {
+        self.node.is_some() && TO_A_NODE.contains(&row.kind.as_str())
+    }
+
+    fn end(&self, ends: &mut Vec<Finish>) -> Result<(), StoreError> {
+        if !ends.is_empty() {
+            self.store.finish_blocking(std::mem::take(ends))?;
+            (self.faults)(FaultPoint::RowEnded);
+        }
+        Ok(())
+    }
+
+    /// Sends a row to the node: marked first, so that it is never sent twice.
+    fn attempt(
+        &self,
+        node: &dyn Node,
+        row: &OutboxRow,
+        now: TimestampMs,
+    ) -> Result<(Outcome, Option<SkillAnswer>), StoreError> {
+        self.store.mark_attempting_blocking(vec![row.id], now)?;
+        (self.faults)(FaultPoint::AttemptMarked);
+        let attempt = sending::send(node, row);
+        (self.faults)(FaultPoint::NodeAnswered);
+        Ok(match attempt {
+            Attempt::Done { detail, answer } => (Outcome::Done { detail }, answer),
+            Attempt::Refused { why, answer } => (Outcome::Failed { detail: why }, answer),
+            Attempt::Uncertain { why } => (Outcome::Uncertain { detail: why }, None),
+            Attempt::NotSent { why } => {
+                let not_before = now.plus(retry_after(row.attempts));
+                (Outcome::Retry { detail: why, not_before }, None)
+            }
+        })
     }
 
     fn perform(&self, row: &OutboxRow, now: TimestampMs) -> Result<Outcome, StoreError> {
@@ -129,6 +192,7 @@ impl Performer {
         let page = briefing::render(&head, &items);
         Ok(match self.artifacts.write(&head.artifact, page.as_bytes()) {
             Ok(()) => {
+                (self.faults)(FaultPoint::BriefingWritten);
                 let digest = Digest::of(page.as_bytes());
                 Outcome::Done { detail: format!("artifacts/{} sha256:{digest}", head.artifact) }
             }

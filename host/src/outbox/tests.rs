@@ -22,7 +22,13 @@ impl TestOutbox {
         let store = Arc::new(store);
         let artifacts = Artifacts::open(&dir.path().join("artifacts")).unwrap();
         let breakers = BreakerFolder::open(&dir.path().join("breakers")).unwrap();
-        let performer = Performer::new(Arc::clone(&store), artifacts, Arc::new(breakers));
+        let performer = Performer::new(
+            Arc::clone(&store),
+            artifacts,
+            Arc::new(breakers),
+            None,
+            crate::fault_points::none(),
+        );
         Self { performer, store, dir }
     }
 

@@ -1,4 +1,4 @@
-//! Triggers of a plan against what no grant can give: fields of the host's own,
+//! Triggers and awaited answers of a plan against what no grant can give: fields of the host's own,
 //! a chain of any length, any number of events from one. Asked last, of what
 //! nothing else denies, because each that passes counts.
 
@@ -9,7 +9,8 @@ use crate::envelope::{descent, limits};
 use crate::journal::Assumption;
 use crate::operation::{self, Operation, PlannedOperation};
 
-/// Rules on every trigger of the plan that is still allowed.
+/// Rules on every operation of the plan that leads to another event and is
+/// still allowed.
 pub(super) fn apply(
     ports: &Ports,
     input: RunInput<'_>,
@@ -23,18 +24,21 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// Why a trigger is not carried out; `None` lets it through and counts it.
-/// Other operations always pass.
+/// Why an operation that leads to another event is not carried out; `None`
+/// lets it through and counts it. Other operations always pass.
 pub(super) fn check(
     ports: &Ports,
     input: RunInput<'_>,
     run: &mut RunRecord,
     operation: &Operation,
 ) -> Result<Option<String>, FactError> {
-    let Operation::Trigger { trigger, fields } = operation else { return Ok(None) };
-    let flaw = operation::trigger_flaw(operation)
-        .or_else(|| descent::too_deep(input.envelope))
-        .or_else(|| descent::too_large(input.envelope, trigger, fields));
+    let flaw = match operation {
+        Operation::Trigger { trigger, fields } => operation::trigger_flaw(operation)
+            .or_else(|| descent::too_deep(input.envelope))
+            .or_else(|| descent::too_large(input.envelope, trigger, fields)),
+        Operation::Skill { continue_as: Some(_), .. } => descent::too_deep(input.envelope),
+        _ => return Ok(None),
+    };
     if flaw.is_some() {
         return Ok(flaw);
     }
@@ -48,7 +52,7 @@ pub(super) fn check(
     let limit = limits::MAX_DESCENDANTS;
     if number > limit {
         return Ok(Some(format!(
-            "descendant {number}: one event leads to {limit} triggered events at most"
+            "descendant {number}: one event leads to {limit} triggered or continued events at most"
         )));
     }
     run.assumptions

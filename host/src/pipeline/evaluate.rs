@@ -182,7 +182,8 @@ async fn ask_component(
         Err(fault) => match &spec.on_failure {
             OnFailure::Pass => Said::Nothing(Some(format!("{}: {fault}", fault.code()))),
             OnFailure::Block => {
-                Said::Verdict(host_verdict("log", format!("blocked, {}: {fault}", fault.code())))
+                let action = if input.envelope.is_question() { "block" } else { "log" };
+                Said::Verdict(host_verdict(action, format!("blocked, {}: {fault}", fault.code())))
             }
             OnFailure::Action(action) => {
                 Said::Verdict(host_verdict(action, format!("{}: {fault}", fault.code())))

@@ -115,7 +115,7 @@ fn over_rate(
     Ok(None)
 }
 
-fn session_context(
+pub(super) fn session_context(
     ports: &Ports,
     input: RunInput<'_>,
     run: &RunRecord,
@@ -241,6 +241,10 @@ fn on_fault(
     run.filter.reason = format!("filter {}: {fault}", fault.code());
     match &spec.on_failure {
         OnFailure::Pass => Filtered::Pass,
+        OnFailure::Block if input.envelope.is_question() => {
+            let verdict = host_verdict("block", run.filter.reason.clone());
+            Filtered::Decided(Box::new(Decided::by_host(input, EvalType::Fallback, verdict)))
+        }
         OnFailure::Block => {
             "skip".clone_into(&mut run.filter.decision);
             Filtered::Skip

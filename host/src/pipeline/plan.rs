@@ -1,15 +1,16 @@
 //! The plan stage: the action's component turns the verdict into operations,
 //! and each operation is held against the grant. Nothing is performed here.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::evaluate::{Decided, fallback_action};
 use super::ports::{FactError, Ports};
 use super::record::RunRecord;
-use super::{RunInput, reply_words};
+use super::{RunInput, answer, reply_words};
 use crate::envelope::sender;
-use crate::grants::{ReplyBody, need};
+use crate::grants::{Need, ReplyBody, need};
 use crate::journal::Assumption;
 use crate::operation::{Operation, PlannedOperation};
 use crate::recipes::{ActionSpec, OnFailure};
@@ -26,6 +27,9 @@ pub(super) struct Planned {
     /// the place of what it denied.
     pub(super) rate_limited: bool,
     pub(super) notes: Vec<String>,
+    /// See [`crate::journal::Delivery`].
+    pub(super) wake_on_failure: bool,
+    pub(super) error_buffers: BTreeMap<String, String>,
 }
 
 impl Planned {
@@ -36,6 +40,8 @@ impl Planned {
             superseded: false,
             rate_limited: false,
             notes: Vec::new(),
+            wake_on_failure: false,
+            error_buffers: BTreeMap::new(),
         }
     }
 }
@@ -76,7 +82,40 @@ pub(super) async fn apply(
     }
     let superseded =
         input.answered && operations.iter().any(|planned| answers_sender(&planned.operation));
-    Ok(Planned { operations, completed, superseded, rate_limited, notes })
+    let (wake_on_failure, error_buffers) = after_failures(input, decided, &mut notes);
+    Ok(Planned {
+        operations,
+        completed,
+        superseded,
+        rate_limited,
+        notes,
+        wake_on_failure,
+        error_buffers,
+    })
+}
+
+/// What follows should a step come to nothing later, as far as it is granted.
+fn after_failures(
+    input: RunInput<'_>,
+    decided: &Decided,
+    notes: &mut Vec<String>,
+) -> (bool, BTreeMap<String, String>) {
+    let Some(action) = input.revision.recipe.actions.get(&decided.action) else {
+        return (false, BTreeMap::new());
+    };
+    let mut is_granted = |need: Need<'_>, what: &str| match input.authority.allow(&need) {
+        Ok(()) => true,
+        Err(denial) => {
+            notes.push(format!("{what} denied, missing: {denial}"));
+            false
+        }
+    };
+    let wake = action.wake_on_failure && is_granted(Need::Wake, "wake_on_failure");
+    let mut buffers = action.error_buffers();
+    buffers.retain(|_, buffer| {
+        is_granted(Need::Compile(Cow::Borrowed(buffer.as_str())), "error_buffer")
+    });
+    (wake, buffers)
 }
 
 async fn stand_in(
@@ -112,6 +151,7 @@ fn replacement(input: RunInput<'_>, failed: &str) -> Option<String> {
     let spec = input.revision.recipe.actions.get(failed)?;
     let action = match &spec.stage.on_failure {
         OnFailure::Pass => fallback_action(input),
+        OnFailure::Block if input.envelope.is_question() => "block".to_owned(),
         OnFailure::Block => return None,
         OnFailure::Action(action) => action.clone(),
     };
@@ -150,7 +190,7 @@ async fn plan_action(
     run.keep(&stage, outcome)
 }
 
-/// `log` and `drop` exist in every recipe without being declared; as such they
+/// `log` and `drop`, and for questions `pass` and `block`, exist in every recipe without being declared; as such they
 /// have nothing to compute, and no sandbox is started for them.
 fn implicit(spec: &ActionSpec, verdict: &Verdict) -> Option<Vec<Operation>> {
     if spec.is_declared || !spec.runs_declared_steps() {
@@ -159,6 +199,11 @@ fn implicit(spec: &ActionSpec, verdict: &Verdict) -> Option<Vec<Operation>> {
     match spec.name.as_str() {
         "log" => Some(vec![Operation::Log { message: verdict.reason.clone() }]),
         "drop" => Some(vec![Operation::Drop { reason: verdict.reason.clone() }]),
+        code @ ("pass" | "block") => Some(vec![Operation::Answer {
+            code: code.to_owned(),
+            body: None,
+            reason: verdict.reason.clone(),
+        }]),
         _ => None,
     }
 }
@@ -204,7 +249,9 @@ impl<'a> Ruling<'a> {
                 *self.allowed.entry(operation.kind()).or_default() += 1;
             }
             let operation = in_namespace(self.input, run, operation);
-            planned.push(PlannedOperation { operation, denied_by });
+            let held_back = self.input.switches.hold_back(&operation);
+            let would_execute = held_back.filter(|_| denied_by.is_none()).map(str::to_owned);
+            planned.push(PlannedOperation { operation, denied_by, would_execute });
         }
         Ok(planned)
     }
@@ -218,6 +265,15 @@ impl<'a> Ruling<'a> {
     ) -> Result<Option<String>, FactError> {
         if self.answered && answers_sender(operation) {
             return Ok(Some(SUPERSEDED.to_owned()));
+        }
+        if let Operation::Answer { .. } = operation {
+            let flaw = answer::flaw(operation).or_else(|| {
+                let is_question = self.input.envelope.is_question();
+                (!is_question).then(|| "nobody asks: the event is no question".to_owned())
+            });
+            if flaw.is_some() {
+                return Ok(flaw);
+            }
         }
         let body = match operation {
             Operation::Reply { .. }

@@ -8,7 +8,7 @@ use toml::de::DeValue;
 use super::placeholders::{self, Stage};
 use super::reading::{Reading, Weight};
 use crate::breakers::Target;
-use crate::envelope::sender;
+use crate::envelope::{QUESTIONS, sender};
 use crate::operation;
 use crate::strict_toml::table::{Hint, each_text};
 use crate::strict_toml::{Placed, Table};
@@ -20,7 +20,7 @@ pub(super) struct Kind {
     required: &'static [(&'static str, &'static str)],
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind { word: "log", keys: &["message"], required: &[] },
     Kind { word: "drop", keys: &["reason"], required: &[] },
     Kind {
@@ -60,6 +60,12 @@ const KINDS: [Kind; 11] = [
         word: "trigger",
         keys: &["trigger", "fields"],
         required: &[("trigger", "trigger = \"NAME\"")],
+    },
+    // With a template where it redacts: what goes out instead.
+    Kind {
+        word: "answer",
+        keys: &["code", "template", "reason"],
+        required: &[("code", "code = \"block\"")],
     },
 ];
 
@@ -123,6 +129,30 @@ pub(super) fn check(reading: &Reading<'_>, table: &Table<'_>, word: &str, more: 
     for key in kind.keys.iter().filter(|key| table.has(key)) {
         check_key(reading, table, key);
     }
+    if word == "answer" {
+        check_answer(reading, table);
+    }
+}
+
+fn check_answer(reading: &Reading<'_>, table: &Table<'_>) {
+    if !reading.is_question() {
+        let what = format!("{} answers, and nobody asks", table.name());
+        reading.sink.error_expected(
+            table.at(),
+            what,
+            format!("[trigger] type = \"{}\"", QUESTIONS.join("\" or \"")),
+        );
+    }
+    match (table.word("code", &operation::ANSWER_CODES), table.has("template")) {
+        (Some("redact"), false) => {
+            table.missing("template", "template = \"what goes out instead\"");
+        }
+        (Some(code), true) if code != "redact" => {
+            let what = format!("{} template has no place beside code = {code:?}", table.name());
+            reading.sink.error(table.at_key("template"), what);
+        }
+        _ => {}
+    }
 }
 
 fn only(table: &Table<'_>, known: &[&str], word: &str) {
@@ -179,6 +209,8 @@ fn check_key(reading: &Reading<'_>, table: &Table<'_>, key: &str) {
         "expires_in_s" => drop(table.integer::<u64>(key, 1..=MAX_EXPIRY_S)),
         "priority" => drop(table.integer::<u8>(key, 0..=255)),
         "mode" => drop(table.word(key, &["respond", "process"])),
+        // Looked at as a whole.
+        "code" => {}
         "summon_keywords" => keywords(reading, table, key, &whose),
         "input" => each_value(reading, table, key, &whose, false),
         "body" if matches!(table.value(key).map(Spanned::get_ref), Some(DeValue::Table(_))) => {

@@ -10,12 +10,14 @@ use crate::strict_toml::table::Hint;
 use crate::strict_toml::{Placed, Table};
 
 /// Keys that every action may have.
-const COMMON_KEYS: [&str; 4] = ["type", "component", "on_failure", "task"];
+const COMMON_KEYS: [&str; 5] = ["type", "component", "on_failure", "task", "wake_on_failure"];
 const MAX_ACTIONS: usize = 64;
 const MAX_TASK_BYTES: usize = 4 * 1024;
 
 /// Actions that exist without being declared.
 const IMPLICIT: [&str; 2] = ["log", "drop"];
+/// The same where somebody waits for an answer.
+const IMPLICIT_ANSWERS: [&str; 2] = ["pass", "block"];
 
 pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> BTreeMap<String, ActionSpec> {
     let sections = top.sections("actions");
@@ -39,22 +41,39 @@ pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> BTreeMap<String, A
             continue;
         };
         let task = task(reading, &table);
-        let spec = ActionSpec { name: name.value.to_owned(), stage, task, is_declared: true };
+        let spec = ActionSpec {
+            name: name.value.to_owned(),
+            stage,
+            task,
+            wake_on_failure: table.flag("wake_on_failure").unwrap_or(false),
+            is_declared: true,
+        };
         actions.insert(name.value.to_owned(), spec);
     }
     for name in IMPLICIT {
-        actions.entry(name.to_owned()).or_insert_with(|| implicit(reading, top, name));
+        let log = json!({"name": name, "type": name});
+        actions.entry(name.to_owned()).or_insert_with(|| implicit(reading, top, name, &log));
+    }
+    for code in IMPLICIT_ANSWERS.into_iter().filter(|_| reading.is_question()) {
+        let answer = json!({"name": code, "type": "answer", "code": code});
+        actions.entry(code.to_owned()).or_insert_with(|| implicit(reading, top, code, &answer));
     }
     actions
 }
 
-fn implicit(reading: &Reading<'_>, top: &Table<'_>, name: &str) -> ActionSpec {
+fn implicit(reading: &Reading<'_>, top: &Table<'_>, name: &str, stage: &Value) -> ActionSpec {
     let stage = StageSpec {
         component: ComponentSource::Bundled(ComponentSource::STEPS.to_owned()),
-        config: reading.stage_config(top.at(), &json!({"name": name, "type": name})),
+        config: reading.stage_config(top.at(), stage),
         on_failure: OnFailure::Pass,
     };
-    ActionSpec { name: name.to_owned(), stage, task: None, is_declared: false }
+    ActionSpec {
+        name: name.to_owned(),
+        stage,
+        task: None,
+        wake_on_failure: false,
+        is_declared: false,
+    }
 }
 
 fn stage(reading: &Reading<'_>, table: &Table<'_>, written: &str, name: &str) -> Option<StageSpec> {

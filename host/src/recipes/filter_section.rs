@@ -61,7 +61,8 @@ fn action(reading: &Reading<'_>, table: &Table<'_>, key: &str, default: &str) ->
 
 fn bypass(reading: &Reading<'_>, table: &Table<'_>) -> Option<Bypass> {
     if table.flag("trust_bypass") == Some(true) {
-        return Some(Bypass { action: action(reading, table, "bypass_action", "wake") });
+        let usual = if reading.is_question() { "pass" } else { "wake" };
+        return Some(Bypass { action: action(reading, table, "bypass_action", usual) });
     }
     unused(reading, table, "bypass_action", "trust_bypass = true");
     None
@@ -115,7 +116,12 @@ fn rate_limit(reading: &Reading<'_>, table: &Table<'_>) -> Option<RateLimit> {
     (window_s > 0 && max > 0).then(|| RateLimit {
         window_s,
         max,
-        action: action(reading, table, "rate_limit_action", "compile"),
+        action: action(
+            reading,
+            table,
+            "rate_limit_action",
+            if reading.is_question() { "block" } else { "compile" },
+        ),
     })
 }
 

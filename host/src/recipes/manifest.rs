@@ -93,7 +93,7 @@ fn read(sink: &Sink<'_>, name: &str, known: &Known) -> Option<Recipe> {
     let gather = gather_section::read(&reading, &top);
     let evaluation = evaluate_section::read(&reading, &top);
     let actions = action_section::read(&reading, &top);
-    let fallback = validate::fallback(evaluation.fallback, &actions);
+    let fallback = validate::fallback(evaluation.fallback, &actions, reading.is_question());
     validate::check_mentions(sink, reading.take_mentions(), &declared_names(&top, &actions));
     let canonical_text = canonical::recipe_text(&document);
     Some(Recipe {

@@ -10,6 +10,16 @@ pub fn matches(spec: &TriggerSpec, envelope: &Envelope) -> bool {
         && has_type(&spec.msg_types, envelope)
         && spec.event_pattern.as_deref().is_none_or(|glob| named(glob, envelope))
         && spec.field_match.as_ref().is_none_or(|wanted| field_matches(wanted, envelope))
+        && spec.interval_s.is_none_or(|interval| begins_interval(interval, envelope))
+}
+
+/// Whether a tick is the first one of an interval. Intervals are counted from
+/// 1970, so that a restart neither repeats nor delays one.
+fn begins_interval(interval_s: u64, envelope: &Envelope) -> bool {
+    let at = envelope.received_at.0 / 1000;
+    let since: u64 = envelope.text("elapsed_s").parse().unwrap_or(0);
+    let number = |second: u64| second.checked_div(interval_s).unwrap_or(0);
+    number(at) > number(at.saturating_sub(since))
 }
 
 fn has_type(wanted: &[String], envelope: &Envelope) -> bool {
@@ -120,7 +130,24 @@ mod tests {
             msg_types: Vec::new(),
             event_pattern: None,
             field_match: None,
+            interval_s: None,
+            deadline_ms: None,
         }
+    }
+
+    #[test]
+    fn a_tick_begins_each_interval_once() {
+        let spec = TriggerSpec { interval_s: Some(300), ..trigger("on_tick") };
+        let fired: Vec<u64> = (0..30)
+            .map(|minute| minute * 60)
+            .filter(|second| {
+                let tick = event("on_tick", &[("elapsed_s", "60")]);
+                matches(&spec, &Envelope { received_at: TimestampMs(second * 1000), ..tick })
+            })
+            .collect();
+        assert_eq!(fired, [300, 600, 900, 1200, 1500]);
+        let late = event("on_tick", &[("elapsed_s", "1000")]);
+        assert!(matches(&spec, &Envelope { received_at: TimestampMs(1_150_000), ..late }));
     }
 
     #[test]

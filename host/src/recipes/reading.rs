@@ -11,6 +11,7 @@ use thrall_sdk::template::Root;
 
 use super::placeholders::{self, Stage};
 use super::{ComponentSource, OnFailure, canonical};
+use crate::envelope::QUESTIONS;
 use crate::ids::is_valid_name;
 use crate::strict_toml::{Placed, Sink, Table};
 use crate::verdict::Situation;
@@ -82,7 +83,9 @@ fn fields_of(trigger: &str) -> &'static [&'static str] {
             "message_id",
             "reply_to",
         ],
-        "on_tick" => &["tick", "peer_count", "uptime_s", "queue_depth"],
+        "on_tick" => &["tick", "peer_count", "uptime_s", "queue_depth", "elapsed_s"],
+        "on_mail_send" => &["to_node", "body_text", "session_id", "msg_type"],
+        "on_skill_request" => &["skill_name", "caller_node", "input_json", "session_id"],
         _ => &[],
     }
 }
@@ -254,8 +257,16 @@ impl<'a> Reading<'a> {
         None
     }
 
+    /// Whether somebody waits for the answer of this recipe.
+    pub(super) fn is_question(&self) -> bool {
+        let trigger = self.document.get("trigger").and_then(|table| table.get("type"));
+        trigger.and_then(Value::as_str).is_some_and(|kind| QUESTIONS.contains(&kind))
+    }
+
     pub(super) fn on_failure(&self, table: &Table<'_>) -> OnFailure {
         match table.text("on_failure") {
+            // What could not be looked at does not go out.
+            None if self.is_question() => OnFailure::Block,
             None => OnFailure::Pass,
             Some(text) => match text.value {
                 "pass" => OnFailure::Pass,

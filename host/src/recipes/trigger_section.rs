@@ -2,15 +2,27 @@
 
 use super::reading::Reading;
 use super::{FieldPattern, TriggerSpec};
+use crate::envelope::QUESTIONS;
 use crate::strict_toml::Table;
 use crate::strict_toml::table::Hint;
 
-const KEYS: [&str; 5] = ["type", "msg_types", "match_field", "match_pattern", "event_pattern"];
+const KEYS: [&str; 7] = [
+    "type",
+    "msg_types",
+    "match_field",
+    "match_pattern",
+    "event_pattern",
+    "interval_s",
+    "deadline_ms",
+];
 const HINTS: [Hint<'static>; 2] = [
     ("cooldown_seconds", "it belongs under [filter]"),
     ("field", "under [trigger] it is match_field, with match_pattern"),
 ];
 
+const MAX_INTERVAL_S: i64 = 366 * 24 * 3600;
+/// Who asks does not wait for ever: a node gives its hooks about five seconds.
+const MAX_DEADLINE_MS: i64 = 5000;
 const MAX_MSG_TYPES: usize = 64;
 const MAX_GLOB_BYTES: usize = 256;
 
@@ -30,7 +42,16 @@ pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> Option<TriggerSpec
     let msg_types = msg_types(reading, &table, kind);
     let event_pattern = event_pattern(reading, &table, kind);
     let field_match = field_match(reading, &table);
-    Some(TriggerSpec { kind: kind?.to_owned(), msg_types, event_pattern, field_match })
+    only_with(reading, &table, "interval_s", kind, &["on_tick"]);
+    only_with(reading, &table, "deadline_ms", kind, &QUESTIONS);
+    Some(TriggerSpec {
+        interval_s: table.integer("interval_s", 1..=MAX_INTERVAL_S),
+        deadline_ms: table.integer("deadline_ms", 50..=MAX_DEADLINE_MS),
+        kind: kind?.to_owned(),
+        msg_types,
+        event_pattern,
+        field_match,
+    })
 }
 
 fn only_with(

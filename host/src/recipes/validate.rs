@@ -39,9 +39,20 @@ pub(super) fn check_mentions(sink: &Sink<'_>, mentions: Vec<Mention>, declared: 
 
 /// What happens without a verdict: what the file says, else the quietest thing
 /// that loses nothing.
-pub(super) fn fallback(said: Option<Fallback>, actions: &BTreeMap<String, ActionSpec>) -> Fallback {
+/// A question without a verdict is not let through.
+pub(super) fn fallback(
+    said: Option<Fallback>,
+    actions: &BTreeMap<String, ActionSpec>,
+    is_question: bool,
+) -> Fallback {
     said.unwrap_or_else(|| {
-        let quiet = if actions.contains_key("compile") { "compile" } else { "log" };
+        let quiet = if is_question {
+            "block"
+        } else if actions.contains_key("compile") {
+            "compile"
+        } else {
+            "log"
+        };
         Fallback::Action(quiet.to_owned())
     })
 }

@@ -26,7 +26,8 @@ pub struct TriggeredEvent {
 }
 
 impl Reader {
-    /// Events that recipes triggered below a root event, at any depth.
+    /// Events that recipes triggered below a root event, at any depth, and
+    /// answers of skills that are still to become one.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -52,6 +53,7 @@ pub(super) fn descendants(connection: &Connection, root: EnvelopeSeq) -> Result<
         .prepare_cached(DESCENDANTS)
         .and_then(|mut statement| statement.query_row([root], |row| row.get(0)))
         .doing("count triggered events")
+        .and_then(|there: u32| Ok(there + super::continuations::open_below(connection, root)?))
 }
 
 /// The events that the rows of one event triggered, in order.
@@ -91,7 +93,7 @@ pub(super) fn of_plan(
 }
 
 fn is_trigger(planned: &PlannedOperation) -> bool {
-    planned.is_allowed() && matches!(planned.operation, Operation::Trigger { .. })
+    planned.is_carried_out() && matches!(planned.operation, Operation::Trigger { .. })
 }
 
 /// Writes them inside the caller's transaction; the row `journal_id` is theirs.

@@ -11,6 +11,7 @@ use super::children;
 use super::effects::{self, Effect};
 use super::error::{Doing, StoreError};
 use super::journal_columns::{self, DECISION, optional_text, text};
+use super::reviews;
 use super::session::Session;
 use crate::ids::{Digest, EnvelopeSeq, JournalId};
 use crate::journal::{Assumption, CacheEntry, Commit, CommitOutcome, DecisionRow};
@@ -51,6 +52,9 @@ struct Prepared {
     effects: Vec<Effect>,
     /// Recipes whose hour the operations count against.
     answerable: Vec<String>,
+    dry_run: bool,
+    /// A person should look at the run.
+    asks_review: bool,
     children: Vec<EnvelopeRow>,
     cooldown: Option<(String, i64)>,
     cache: Option<CacheEntry>,
@@ -81,6 +85,8 @@ impl Prepared {
             closes_envelope,
         } = commit;
         let answerable = delivery.wake_bounds.iter().map(|(recipe, _)| recipe.clone()).collect();
+        let dry_run = delivery.dry_run;
+        let asks_review = reviews::is_asked_for(&row);
         let is_performed = row.mode.acts() && trace.action.executed;
         let performed: &[PlannedOperation] =
             if is_performed { &trace.action.operations } else { &[] };
@@ -100,6 +106,8 @@ impl Prepared {
             host_calls,
             effects,
             answerable,
+            dry_run,
+            asks_review,
             children,
             cooldown,
             cache,
@@ -161,11 +169,20 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
     }
     // Effects first: only they know whether a buffer is flushed, which the
     // row's action name tells.
-    let has_flushed =
-        effects::apply(session, session.next_id(), row, &run.answerable, &run.effects)?;
+    let has_flushed = effects::apply(
+        session,
+        session.next_id(),
+        row,
+        &run.answerable,
+        run.dry_run,
+        &run.effects,
+    )?;
     let action_name = action_name(row, has_flushed);
     let id = append_decision(session, run, &action_name, &envelope)?;
     insert_story(session, id, run)?;
+    if run.asks_review {
+        reviews::open(session, id, row)?;
+    }
     let children = children::insert_all(session, id, &run.children)?;
     if let Some((key, at)) = &run.cooldown {
         session

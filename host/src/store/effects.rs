@@ -4,6 +4,7 @@
 use rusqlite::params;
 use serde_json::json;
 
+use super::continuations::{self, NewContinuation};
 use super::decision_inputs;
 use super::error::{Doing, StoreError};
 use super::flush::{self, Origin};
@@ -12,7 +13,7 @@ use super::session::Session;
 use crate::buffers::{flush_policy, wake_body};
 use crate::clock::TimestampMs;
 use crate::ids::JournalId;
-use crate::journal::{DecisionRow, Delivery};
+use crate::journal::{AfterFailure, DecisionRow, Delivery};
 use crate::operation::{Operation, OperationClass, PlannedOperation, WakeMode};
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -22,7 +23,8 @@ pub(super) enum Effect {
     Collect(Collected),
     SetContext(Memory),
     SetFlag(Memory),
-    Enqueue(NewRow),
+    /// With the place where its answer is waited for, if it is.
+    Enqueue(NewRow, Option<NewContinuation>),
 }
 
 /// A message for a buffer.
@@ -55,7 +57,7 @@ pub(super) fn of_plan(
 ) -> Result<Vec<Effect>, StoreError> {
     let mut effects = Vec::new();
     for (ordinal, planned) in (0_u32..).zip(operations) {
-        if planned.is_allowed()
+        if planned.is_carried_out()
             && let Some(effect) = effect_of(row, ordinal, &planned.operation, delivery)?
         {
             effects.push(effect);
@@ -111,7 +113,8 @@ fn effect_of(
         | Operation::Skill { .. }
         | Operation::TripBreaker { .. }
         | Operation::Extension { .. } => {
-            Effect::Enqueue(queued(row, ordinal, operation, delivery)?)
+            let new = queued(row, ordinal, operation, delivery)?;
+            Effect::Enqueue(new, awaited(row, operation, delivery))
         }
     };
     Ok(Some(effect))
@@ -127,7 +130,7 @@ fn queued(
         Operation::Wake { mode, data, .. } => {
             let task = delivery.task.as_deref().unwrap_or(wake_body::DEFAULT_TASK);
             let (msg_type, text) = (&delivery.msg_type, &delivery.body_text);
-            let body = wake_body::direct(row, *mode, task, msg_type, text, data);
+            let body = wake_body::direct(row, *mode, task, msg_type, text, data, delivery.dry_run);
             (format!("agent/{}/{}", row.sender_key, row.session_id), body)
         }
         Operation::Reply { body } => (
@@ -153,6 +156,7 @@ fn queued(
         priority: None,
         mode: None,
         flush_id: None,
+        after_failure: after_failure(operation, delivery),
     };
     if let Operation::Wake { mode, capability, priority, .. } = operation {
         new.task = Some(delivery.task.clone().unwrap_or(wake_body::DEFAULT_TASK.to_owned()));
@@ -161,6 +165,37 @@ fn queued(
         new.mode = Some(*mode);
     }
     Ok(new)
+}
+
+fn after_failure(operation: &Operation, delivery: &Delivery) -> Option<AfterFailure> {
+    let buffer = match operation {
+        Operation::Skill { skill, .. } => delivery.error_buffers.get(skill).cloned(),
+        _ => None,
+    };
+    let wake = delivery.wake_on_failure;
+    let wake_bounds = if wake { delivery.wake_bounds.clone() } else { Vec::new() };
+    let after = AfterFailure { wake, wake_bounds, buffer };
+    (!after.is_nothing()).then_some(after)
+}
+
+/// The place where an answer of a skill is waited for.
+fn awaited(
+    row: &DecisionRow,
+    operation: &Operation,
+    delivery: &Delivery,
+) -> Option<NewContinuation> {
+    let Operation::Skill { skill, continue_as: Some(continue_as), .. } = operation else {
+        return None;
+    };
+    Some(NewContinuation {
+        envelope_seq: row.envelope_seq,
+        root: delivery.root,
+        recipe: row.recipe.clone(),
+        revision: row.revision,
+        continue_as: continue_as.clone(),
+        skill: skill.clone(),
+        at: row.at,
+    })
 }
 
 fn as_json(operation: &Operation) -> Result<serde_json::Value, StoreError> {
@@ -178,6 +213,7 @@ pub(super) fn apply(
     journal_id: JournalId,
     row: &DecisionRow,
     answerable: &[String],
+    dry_run: bool,
     effects: &[Effect],
 ) -> Result<bool, StoreError> {
     let origin = Origin {
@@ -186,12 +222,13 @@ pub(super) fn apply(
         recipe: row.recipe.clone(),
         answerable: answerable.to_vec(),
         at: row.at,
+        dry_run,
     };
     let mut has_flushed = false;
     // What is asked for outright before what a buffer may add to it, so that a
     // flush sees the hour as it is.
     let (outright, others): (Vec<&Effect>, Vec<&Effect>) =
-        effects.iter().partition(|effect| matches!(effect, Effect::Enqueue(_)));
+        effects.iter().partition(|effect| matches!(effect, Effect::Enqueue(..)));
     for effect in outright.into_iter().chain(others) {
         match effect {
             Effect::Collect(collected) => {
@@ -199,8 +236,11 @@ pub(super) fn apply(
             }
             Effect::SetContext(memory) => set_context(session, row, memory)?,
             Effect::SetFlag(memory) => set_flag(session, row, memory)?,
-            Effect::Enqueue(new) => {
-                outbox_rows::insert(session, &origin, new)?;
+            Effect::Enqueue(new, awaited) => {
+                let id = outbox_rows::insert(session, &origin, new)?;
+                if let Some(awaited) = awaited {
+                    continuations::insert(session, id, awaited)?;
+                }
             }
         }
     }
@@ -245,19 +285,19 @@ fn collect(
     let gathered =
         if threshold > 0 { flush::gathered(session, &collected.buffer, threshold)? } else { 0 };
     match flush_policy::after_compile(collected.keyword.as_deref(), threshold, gathered) {
-        Some(_) if !may_wake(session, row, &collected.wake_bounds)? => Ok(false),
+        Some(_) if !may_wake(session, row.at, &collected.wake_bounds)? => Ok(false),
         Some(cause) => flush::flush_once(session, &collected.buffer, &cause, origin),
         None => Ok(false),
     }
 }
 
 /// Whether one more wake is within what the grants allow in an hour.
-fn may_wake(
+pub(super) fn may_wake(
     session: &Session,
-    row: &DecisionRow,
+    at: TimestampMs,
     bounds: &[(String, u32)],
 ) -> Result<bool, StoreError> {
-    let since = row.at.minus(HOUR);
+    let since = at.minus(HOUR);
     for (recipe, bound) in bounds {
         let connection = &session.connection;
         if decision_inputs::operation_count(connection, recipe, WAKE, since, *bound)? >= *bound {

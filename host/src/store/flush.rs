@@ -2,9 +2,6 @@
 //! briefing and a wake are put into the outbox, all in one transaction. The
 //! rows themselves stay until both are done.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use rusqlite::{OptionalExtension as _, params};
 use serde_json::json;
 
@@ -14,7 +11,7 @@ use super::outbox_rows::{self, NewRow};
 use super::reader::Reader;
 use super::session::Session;
 use crate::buffers::wake_body::{self, FlushStats};
-use crate::buffers::{BufferItem, FlushCause, FlushHead, briefing, flush_policy};
+use crate::buffers::{BufferItem, FlushCause, FlushHead, FlushRules, briefing, flush_policy};
 use crate::clock::TimestampMs;
 use crate::ids::{EnvelopeSeq, JournalId};
 use crate::operation::{OperationClass, WakeMode};
@@ -30,21 +27,22 @@ pub(super) struct Origin {
     /// Recipes whose hour an operation counts against.
     pub(super) answerable: Vec<String>,
     pub(super) at: TimestampMs,
+    /// See [`FlushRules::dry_run`].
+    pub(super) dry_run: bool,
 }
 
 impl Store {
-    /// Flushes every buffer whose items have waited for `interval`, or for
-    /// their own of `intervals` by buffer name. Returns what was flushed.
+    /// Flushes every buffer whose items have waited for long enough. Returns
+    /// what was flushed.
     ///
     /// # Errors
     /// The database cannot be written; nothing was flushed.
     pub async fn flush_due(
         &self,
         now: TimestampMs,
-        interval: Duration,
-        intervals: BTreeMap<String, Duration>,
+        rules: FlushRules,
     ) -> Result<Vec<FlushHead>, StoreError> {
-        self.writer.run(1, move |session| flush_due(session, now, interval, &intervals)).await
+        self.writer.run(1, move |session| flush_due(session, now, &rules)).await
     }
 
     /// As [`Self::flush_due`], outside of any async runtime.
@@ -54,10 +52,9 @@ impl Store {
     pub fn flush_due_blocking(
         &self,
         now: TimestampMs,
-        interval: Duration,
-        intervals: BTreeMap<String, Duration>,
+        rules: FlushRules,
     ) -> Result<Vec<FlushHead>, StoreError> {
-        self.writer.run_blocking(1, move |session| flush_due(session, now, interval, &intervals))
+        self.writer.run_blocking(1, move |session| flush_due(session, now, &rules))
     }
 }
 
@@ -266,6 +263,7 @@ fn enqueue(
         priority: None,
         mode: None,
         flush_id: Some(head.id),
+        after_failure: None,
     };
     outbox_rows::insert(session, origin, &briefing)?;
     let task = wake_body::flush_task(head, stats.item_count);
@@ -274,12 +272,13 @@ fn enqueue(
         class: OperationClass::Unkeyed,
         kind: outbox_rows::WAKE,
         lane,
-        body: wake_body::for_flush(head, &task, stats).to_string(),
+        body: wake_body::for_flush(head, &task, stats, origin.dry_run).to_string(),
         task: Some(task),
         capability: Some(String::new()),
         priority: Some(WAKE_PRIORITY),
         mode: Some(WakeMode::Process),
         flush_id: Some(head.id),
+        after_failure: None,
     };
     outbox_rows::insert(session, origin, &wake)?;
     Ok(())
@@ -288,8 +287,7 @@ fn enqueue(
 fn flush_due(
     session: &mut Session,
     now: TimestampMs,
-    interval: Duration,
-    intervals: &BTreeMap<String, Duration>,
+    rules: &FlushRules,
 ) -> Result<Vec<FlushHead>, StoreError> {
     let waiting: Vec<(String, i64, Option<i64>)> = session
         .connection
@@ -304,7 +302,7 @@ fn flush_due(
         .doing("look at the buffers")?;
     let mut flushes = Vec::new();
     for (buffer, oldest, last) in waiting {
-        let interval = intervals.get(&buffer).copied().unwrap_or(interval);
+        let interval = rules.intervals.get(&buffer).copied().unwrap_or(rules.interval);
         let (oldest, last) = (TimestampMs::from_i64(oldest), last.map(TimestampMs::from_i64));
         if let Some(cause) = flush_policy::by_timer(now, oldest, last, interval) {
             let origin = Origin {
@@ -313,6 +311,7 @@ fn flush_due(
                 recipe: String::new(),
                 answerable: Vec::new(),
                 at: now,
+                dry_run: rules.dry_run,
             };
             flushes.extend(flush(session, &buffer, &cause, &origin)?);
         }

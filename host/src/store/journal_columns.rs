@@ -42,9 +42,10 @@ pub(super) const COLUMNS: [&str; 26] = [
 /// Values in the order of [`COLUMNS`].
 pub(super) type Values<'a> = [ValueRef<'a>; COLUMNS.len()];
 
-/// The two kinds of row that exist so far.
+/// The kinds of row.
 pub(super) const DECISION: &str = "decision";
 pub(super) const PERFORMED: &str = "performed";
+pub(super) const REVIEW: &str = "review";
 
 /// Appends a row to the chain; the caller's transaction makes it durable.
 pub(super) fn append(

@@ -8,10 +8,11 @@ use rusqlite::Connection;
 use super::error::{Doing, StoreError};
 
 /// In order; the position plus one is the schema's version.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/V1__initial.sql"),
     include_str!("../../migrations/V2__lineage.sql"),
     include_str!("../../migrations/V3__grants.sql"),
+    include_str!("../../migrations/V4__switchboard.sql"),
 ];
 
 /// The newest schema that this program knows.
@@ -26,6 +27,21 @@ pub(super) fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreE
     if found == 0 && holds_tables(connection)? {
         return Err(StoreError::Foreign { path: path.to_owned() });
     }
+    if found == KNOWN {
+        return Ok(());
+    }
+    // A table that others refer to is written anew in one of the steps.
+    set_foreign_keys(connection, false)?;
+    let migrated = run_steps(connection, found);
+    set_foreign_keys(connection, true)?;
+    migrated
+}
+
+fn set_foreign_keys(connection: &Connection, on: bool) -> Result<(), StoreError> {
+    connection.pragma_update(None, "foreign_keys", on).doing("apply a setting")
+}
+
+fn run_steps(connection: &Connection, found: u32) -> Result<(), StoreError> {
     for (step, sql) in (1_u32..).zip(MIGRATIONS).filter(|(step, _)| *step > found) {
         let script = format!("BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {step};\nCOMMIT;");
         if let Err(error) = connection.execute_batch(&script) {

@@ -8,7 +8,9 @@ use rusqlite::{OptionalExtension as _, params};
 use serde_json::json;
 
 use super::Store;
+use super::continuations::{self, SkillAnswer};
 use super::error::{Doing, StoreError};
+use super::failed_steps;
 use super::journal_columns::{self, COLUMNS, PERFORMED, Values, text};
 use super::outbox_rows::{OutboxRow, OutboxState, ROW, read_row};
 use super::session::Session;
@@ -71,6 +73,31 @@ pub struct Finish {
     pub id: i64,
     pub at: TimestampMs,
     pub outcome: Outcome,
+    /// What a skill answered.
+    pub answer: Option<SkillAnswer>,
+}
+
+impl Finish {
+    pub fn new(id: i64, at: TimestampMs, outcome: Outcome) -> Self {
+        Self { id, at, outcome, answer: None }
+    }
+
+    /// What a recipe that waits for an answer is told: the skill's own, or that
+    /// none will come.
+    fn told(&self) -> Option<SkillAnswer> {
+        let nothing = |status: &str, detail: &str| SkillAnswer {
+            status: status.to_owned(),
+            output: json!({"error": detail}).to_string(),
+        };
+        match &self.outcome {
+            Outcome::Done { .. } | Outcome::Recorded { .. } => self.answer.clone(),
+            Outcome::Failed { detail } => {
+                Some(self.answer.clone().unwrap_or_else(|| nothing("error", detail)))
+            }
+            Outcome::Uncertain { detail } => Some(nothing("uncertain", detail)),
+            Outcome::Held { .. } | Outcome::Retry { .. } => None,
+        }
+    }
 }
 
 impl Store {
@@ -172,13 +199,19 @@ fn finish_one(session: &mut Session, end: &Finish) -> Result<(), StoreError> {
         return Ok(());
     }
     append_performed(session, &row, state, end.outcome.detail(), end.at)?;
+    if let Some(answer) = end.told() {
+        continuations::answer(session, row.id, &answer)?;
+    }
+    if matches!(state, OutboxState::Failed | OutboxState::Uncertain) {
+        failed_steps::after(session, &row, end.outcome.detail(), end.at)?;
+    }
     match row.flush_id {
         Some(flush_id) => empty_if_through(session, flush_id, end.at),
         None => Ok(()),
     }
 }
 
-fn append_performed(
+pub(super) fn append_performed(
     session: &mut Session,
     row: &OutboxRow,
     state: OutboxState,
@@ -256,7 +289,7 @@ pub(super) fn recover(session: &mut Session, now: TimestampMs) -> Result<(), Sto
                 not_before: now,
             },
         };
-        finish_one(session, &Finish { id: row.id, at: now, outcome })?;
+        finish_one(session, &Finish::new(row.id, now, outcome))?;
     }
     Ok(())
 }

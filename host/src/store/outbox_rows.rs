@@ -11,6 +11,7 @@ use super::session::Session;
 use crate::clock::TimestampMs;
 use crate::grants::HOURLY;
 use crate::ids::{EnvelopeSeq, JournalId};
+use crate::journal::AfterFailure;
 use crate::operation::{OperationClass, WakeMode};
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -130,7 +131,8 @@ pub(super) const ROW: &str =
     o.task, o.capability, o.priority, o.mode, o.flush_id, o.state, o.attempts, o.not_before,
     o.detail, o.created_at, o.updated_at";
 
-/// Also keeps back the wake of a flush whose briefing came to nothing.
+/// Also keeps back the wake of a flush whose briefing came to nothing, and the
+/// later steps of a plan whose earlier one waits.
 pub(super) const NEXT_PENDING: &str = "
     WHERE o.state = 'pending' AND o.not_before <= ?1
       AND NOT EXISTS (SELECT 1 FROM outbox e
@@ -139,6 +141,10 @@ pub(super) const NEXT_PENDING: &str = "
       AND NOT EXISTS (SELECT 1 FROM outbox b
           WHERE o.flush_id IS NOT NULL AND b.flush_id = o.flush_id AND b.id < o.id
             AND b.state IN ('failed', 'held', 'uncertain'))
+      AND NOT EXISTS (SELECT 1 FROM outbox s
+          WHERE o.flush_id IS NULL AND s.journal_id = o.journal_id AND s.flush_id IS NULL
+            AND s.ordinal < o.ordinal AND s.state IN ('pending', 'attempting')
+            AND (s.state = 'attempting' OR s.not_before > ?1))
     ORDER BY o.id LIMIT ?2";
 
 pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
@@ -191,6 +197,8 @@ pub(super) struct NewRow {
     pub(super) priority: Option<u8>,
     pub(super) mode: Option<WakeMode>,
     pub(super) flush_id: Option<i64>,
+    /// What follows when it comes to nothing.
+    pub(super) after_failure: Option<AfterFailure>,
 }
 
 pub(super) fn insert(
@@ -204,8 +212,10 @@ pub(super) fn insert(
         .connection
         .prepare_cached(
             "INSERT INTO outbox (journal_id, envelope_seq, recipe, ordinal, class, kind, lane,
-                 body, task, capability, priority, mode, flush_id, state, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'pending', ?14, ?14)",
+                 body, task, capability, priority, mode, flush_id, state, created_at, updated_at,
+                 after_failure)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'pending', ?14, ?14,
+                 ?15)",
         )
         .and_then(|mut statement| {
             statement.insert(params![
@@ -223,6 +233,7 @@ pub(super) fn insert(
                 new.mode.map(mode_word),
                 new.flush_id,
                 origin.at.as_i64(),
+                new.after_failure.as_ref().and_then(|after| serde_json::to_string(after).ok()),
             ])
         })
         .doing("add to the outbox")

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{median, micros, percentile};
-use crate::app::App;
+use crate::app::{App, Outside};
 use crate::cli::printer::Printer;
 use crate::clock::{SystemClock, TimestampMs};
 use crate::config::Source;
@@ -220,8 +220,13 @@ async fn latencies(events: u32, rate: f64) -> anyhow::Result<Vec<f64>> {
         // The receiver lives until the measurement is over.
         let _ = sender.send((commit.row.envelope_seq, Instant::now()));
     });
-    let app =
-        App::open_observed(bench.home.clone(), Arc::new(SystemClock), Pace::Live, observer).await?;
+    let app = App::open_in(
+        bench.home.clone(),
+        Arc::new(SystemClock),
+        Pace::Live,
+        Outside { observer: Some(observer), ..Outside::default() },
+    )
+    .await?;
     let running = app.start();
     let source = source();
     let started = Instant::now();

@@ -26,7 +26,7 @@ pub(super) async fn open(
 ) -> anyhow::Result<JoinSet<()>> {
     let mut listeners = JoinSet::new();
     let state = server_state(app, reloader);
-    let roles = Arc::new(app.config.roles.clone());
+    let roles = Arc::new(app.config().roles.clone());
     for door in doors(app) {
         let (listener, warning) = server::bind(&app.home, &door, &roles)?;
         if let Some(warning) = warning {
@@ -35,7 +35,7 @@ pub(super) async fn open(
         let roles = Arc::clone(&roles);
         listeners.spawn(socket(listener, state.clone(), door, roles, stopped.clone()));
     }
-    if let Some(address) = app.config.http {
+    if let Some(address) = app.config().http {
         let tokens = Tokens::of_home(&app.home, doors(app))?;
         let listener = TcpListener::bind(address)
             .await
@@ -83,13 +83,13 @@ fn server_state(app: &Arc<App>, reloader: &Arc<Reloader>) -> ServerState {
         engine: app.engine.clone(),
         health: Arc::new(move || health.health()),
         recipes: Arc::new(move || {
-            let separation = recipes.config.roles.separation();
-            let ceiling = roles::ceiling(&recipes.config);
+            let separation = recipes.config().roles.separation();
+            let ceiling = roles::ceiling(&recipes.config());
             listings::recipes(&recipes.registry.load(), &separation, ceiling)
         }),
         grants: Arc::new(move || {
-            let separation = grants.config.roles.separation();
-            let ceiling = roles::ceiling(&grants.config);
+            let separation = grants.config().roles.separation();
+            let ceiling = roles::ceiling(&grants.config());
             listings::grants(&grants.registry.load(), &separation, ceiling)
         }),
         reload: Arc::new(move || {

@@ -6,9 +6,9 @@ use crate::recipes::Mode;
 use crate::roles::{self, Separation, weak_places};
 
 pub(super) fn lines(app: &App) -> Vec<String> {
-    let roles = &app.config.roles;
+    let roles = &app.config().roles;
     let separation = roles.separation();
-    let ceiling = roles::ceiling(&app.config);
+    let ceiling = roles::ceiling(&app.config());
     let mut lines = vec![match &separation {
         Separation::Strict => {
             "separation = \"strict\": agent, operator and service are different users".to_owned()

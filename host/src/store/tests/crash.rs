@@ -31,7 +31,13 @@ fn work(home: &Path) {
     let store = Arc::new(Store::open(&home.join("state"), NOW).unwrap());
     let artifacts = Artifacts::open(&home.join("artifacts")).unwrap();
     let breakers = BreakerFolder::open(&home.join("breakers")).unwrap();
-    let performer = Performer::new(Arc::clone(&store), artifacts, Arc::new(breakers));
+    let performer = Performer::new(
+        Arc::clone(&store),
+        artifacts,
+        Arc::new(breakers),
+        None,
+        crate::fault_points::none(),
+    );
     let mut out = std::io::stdout();
     let mut say = || {
         out.write_all(b"step\n").unwrap();

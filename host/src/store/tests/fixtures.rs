@@ -182,7 +182,7 @@ pub(crate) fn run_on(
         task: Some("Answer the question.".to_owned()),
         context_namespace: RECIPE.to_owned(),
         flag_namespace: RECIPE.to_owned(),
-        wake_bounds: Vec::new(),
+        ..Delivery::default()
     };
     Commit {
         row,
@@ -197,7 +197,7 @@ pub(crate) fn run_on(
 }
 
 fn allowed(operation: Operation) -> PlannedOperation {
-    PlannedOperation { operation, denied_by: None }
+    PlannedOperation { operation, denied_by: None, would_execute: None }
 }
 
 pub(crate) fn compile(buffer: &str, threshold: u32, keywords: &[&str]) -> Operation {

@@ -19,6 +19,7 @@ fn filled() -> TestStore {
                 expires_in_s: Some(60),
             },
             denied_by: None,
+            would_execute: None,
         }];
     });
     test.decide("m3", 'c', |run| {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::fixtures::*;
-use crate::buffers::FlushHead;
+use crate::buffers::{FlushHead, FlushRules};
 use crate::operation::Operation;
 use crate::store::{
     BRIEFING, Finish, JournalEntry, OutboxRow, OutboxState, Outcome, StoreError, WAKE,
@@ -13,7 +13,7 @@ fn pending(test: &TestStore) -> Vec<OutboxRow> {
 }
 
 fn end(test: &TestStore, id: i64, outcome: Outcome) -> Result<(), StoreError> {
-    test.store.finish_blocking(vec![Finish { id, at: NOW, outcome }])
+    test.store.finish_blocking(vec![Finish::new(id, NOW, outcome)])
 }
 
 fn done() -> Outcome {
@@ -30,7 +30,12 @@ fn collect(test: &TestStore, id: &str, body: &str, operation: Operation) {
 fn flush_due(test: &TestStore, after: u64) -> Vec<FlushHead> {
     let own = BTreeMap::from([("quick".to_owned(), Duration::from_secs(10))]);
     let now = NOW.plus(Duration::from_secs(after));
-    test.store.flush_due_blocking(now, Duration::from_secs(3600), own).unwrap()
+    test.store
+        .flush_due_blocking(
+            now,
+            FlushRules { interval: Duration::from_secs(3600), intervals: own, dry_run: false },
+        )
+        .unwrap()
 }
 
 #[test]

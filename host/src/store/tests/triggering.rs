@@ -125,7 +125,11 @@ fn without_acting_nothing_is_triggered_and_a_wrong_number_is_refused() {
     let mut manual = run(&test, root, 1, &[RECIPE]);
     manual.row.mode = Mode::Manual;
     manual.children.clear();
-    let denied = PlannedOperation { operation: trigger(), denied_by: Some("depth".to_owned()) };
+    let denied = PlannedOperation {
+        operation: trigger(),
+        denied_by: Some("depth".to_owned()),
+        would_execute: None,
+    };
     manual.trace.action.operations.push(denied);
     assert!(committed(&test, manual).is_empty());
     assert_eq!((test.count("envelopes"), test.count("journal")), (1, 1));

@@ -1,0 +1,247 @@
+//! Runs that a person should look at, and what was said about them. A review is
+//! a row of the journal, never a change of the row that it is about; where each
+//! stands is kept beside. The operator's counts; the agent's is a proposal.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{OptionalExtension as _, params};
+use serde::Serialize;
+
+use super::Store;
+use super::error::{Doing, StoreError};
+use super::journal_columns::{self, COLUMNS, REVIEW, Values, text};
+use super::reader::Reader;
+use super::session::Session;
+use crate::clock::TimestampMs;
+use crate::ids::{Digest, JournalId};
+use crate::journal::{DecisionRow, EvalType};
+use crate::recipes::Mode;
+
+/// One run in the inbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReviewEntry {
+    pub journal_id: JournalId,
+    pub at: TimestampMs,
+    pub recipe: String,
+    pub mode: String,
+    pub tier: String,
+    pub from_node: String,
+    pub action: String,
+    pub action_name: String,
+    pub reason: String,
+    /// open, confirmed, corrected.
+    pub state: String,
+    /// Who spoke last: operator, agent, or nobody yet.
+    pub role: Option<String>,
+    pub correction: Option<String>,
+    pub note: String,
+}
+
+/// What somebody says about a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Review {
+    pub journal_id: JournalId,
+    /// The action that would have been right; `None` confirms the one taken.
+    pub correction: Option<String>,
+    pub note: String,
+    pub is_operator: bool,
+    pub at: TimestampMs,
+}
+
+/// How the reviewed runs of a recipe came out; the operator's word only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ReviewCounts {
+    pub open: u32,
+    pub confirmed: u32,
+    pub corrected: u32,
+}
+
+/// Manual and supervised runs are looked at; what was skipped decided nothing.
+pub(super) fn is_asked_for(row: &DecisionRow) -> bool {
+    matches!(row.mode, Mode::Manual | Mode::Supervised)
+        && row.eval_type != EvalType::Skip
+        && !row.recipe.is_empty()
+        && row.counted
+}
+
+pub(super) fn open(session: &Session, id: JournalId, row: &DecisionRow) -> Result<(), StoreError> {
+    session
+        .connection
+        .prepare_cached(
+            "INSERT INTO reviews (journal_id, recipe, revision, state, at)
+             VALUES (?1, ?2, ?3, 'open', ?4)",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![id, row.recipe, row.revision.0, row.at.as_i64()])
+        })
+        .doing("ask for a review")
+        .map(drop)
+}
+
+impl Store {
+    /// Writes a review down. False: there is no decision of that number.
+    ///
+    /// # Errors
+    /// The database cannot be written; nothing was changed.
+    pub async fn review(&self, review: Review) -> Result<bool, StoreError> {
+        self.writer.run(1, move |session| write(session, &review)).await
+    }
+}
+
+impl Reader {
+    /// Runs of the inbox, newest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn reviews(
+        &self,
+        recipe: Option<&str>,
+        state: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ReviewEntry>, StoreError> {
+        self.with(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT j.id, j.at, j.recipe, j.mode, j.tier, j.from_node, j.action,
+                         j.action_name, j.reason, r.state, r.role, r.correction, r.note
+                     FROM reviews r JOIN journal j ON j.id = r.journal_id
+                     WHERE (?1 IS NULL OR r.recipe = ?1) AND (?2 IS NULL OR r.state = ?2)
+                     ORDER BY r.journal_id DESC LIMIT ?3",
+                )
+                .and_then(|mut statement| {
+                    statement.query_map(params![recipe, state, limit], entry)?.collect()
+                })
+                .doing("read the reviews")
+        })
+    }
+
+    /// How the reviewed runs of a recipe came out, of one revision or of all.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn review_counts(
+        &self,
+        recipe: &str,
+        revision: Option<Digest>,
+    ) -> Result<ReviewCounts, StoreError> {
+        self.with(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT count(*) FILTER (WHERE state = 'open'),
+                         count(*) FILTER (WHERE state = 'confirmed'),
+                         count(*) FILTER (WHERE state = 'corrected')
+                     FROM reviews WHERE recipe = ?1 AND (?2 IS NULL OR revision = ?2)",
+                )
+                .and_then(|mut statement| {
+                    statement.query_row(params![recipe, revision.map(|one| one.0)], |row| {
+                        Ok(ReviewCounts {
+                            open: row.get(0)?,
+                            confirmed: row.get(1)?,
+                            corrected: row.get(2)?,
+                        })
+                    })
+                })
+                .doing("count the reviews")
+        })
+    }
+}
+
+fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<ReviewEntry> {
+    Ok(ReviewEntry {
+        journal_id: row.get(0)?,
+        at: TimestampMs::from_i64(row.get(1)?),
+        recipe: row.get(2)?,
+        mode: row.get(3)?,
+        tier: row.get(4)?,
+        from_node: row.get(5)?,
+        action: row.get(6)?,
+        action_name: row.get(7)?,
+        reason: row.get(8)?,
+        state: row.get(9)?,
+        role: row.get(10)?,
+        correction: row.get(11)?,
+        note: row.get(12)?,
+    })
+}
+
+fn write(session: &mut Session, review: &Review) -> Result<bool, StoreError> {
+    let reviewed: Option<(i64, String, [u8; 32], String)> = session
+        .connection
+        .prepare_cached(
+            "SELECT envelope_seq, recipe, revision, action FROM journal
+             WHERE id = ?1 AND kind = 'decision' AND recipe <> ''",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_row([review.journal_id], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                })
+                .optional()
+        })
+        .doing("read a decision")?;
+    let Some((envelope_seq, recipe, revision, action)) = reviewed else { return Ok(false) };
+    let role = if review.is_operator { "operator" } else { "agent" };
+    // The same action again is no correction.
+    let correction = review.correction.as_deref().filter(|right| *right != action);
+    let state = match (review.is_operator, correction) {
+        (false, _) => "open",
+        (true, None) => "confirmed",
+        (true, Some(_)) => "corrected",
+    };
+    // What the operator said is not taken back by a proposal.
+    let update = if review.is_operator {
+        "ON CONFLICT (journal_id) DO UPDATE SET state = excluded.state, role = excluded.role,
+             correction = excluded.correction, note = excluded.note, at = excluded.at"
+    } else {
+        "ON CONFLICT (journal_id) DO UPDATE SET role = excluded.role,
+             correction = excluded.correction, note = excluded.note, at = excluded.at
+         WHERE state = 'open'"
+    };
+    session
+        .connection
+        .prepare_cached(&format!(
+            "INSERT INTO reviews (journal_id, recipe, revision, state, role, correction, note, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) {update}"
+        ))
+        .and_then(|mut statement| {
+            statement.execute(params![
+                review.journal_id,
+                recipe,
+                revision,
+                state,
+                role,
+                correction,
+                review.note,
+                review.at.as_i64(),
+            ])
+        })
+        .doing("keep a review")?;
+    append(session, review, envelope_seq, &recipe, correction.unwrap_or(&action), role)?;
+    Ok(true)
+}
+
+fn append(
+    session: &mut Session,
+    review: &Review,
+    envelope_seq: i64,
+    recipe: &str,
+    action: &str,
+    role: &str,
+) -> Result<(), StoreError> {
+    let word = if review.correction.is_some() { "correct" } else { "confirm" };
+    let detail = serde_json::json!({"journal_id": review.journal_id, "role": role}).to_string();
+    let mut values: Values<'_> = [ValueRef::Null; COLUMNS.len()];
+    for (name, value) in COLUMNS.iter().zip(values.iter_mut()) {
+        *value = match *name {
+            "at" => ValueRef::Integer(review.at.as_i64()),
+            "envelope_seq" => ValueRef::Integer(envelope_seq),
+            "recipe" => text(recipe),
+            "action" => text(action),
+            "action_name" => text(word),
+            "reason" => text(&review.note),
+            "counted" => ValueRef::Integer(0),
+            "detail" => text(&detail),
+            _ => ValueRef::Null,
+        };
+    }
+    journal_columns::append(session, REVIEW, &values).map(drop)
+}
