@@ -93,9 +93,14 @@ impl<'a> Scope<'a> {
     }
 
     /// A result that came back as an event of its own carries its parts as
-    /// plain fields.
+    /// fields, which only the host gives to such an event.
     fn own_result(&self, name: &str) -> Option<&'a str> {
-        (self.envelope.trigger == "on_result").then(|| self.envelope.field(name)).flatten()
+        if self.envelope.trigger != "on_result" {
+            return None;
+        }
+        self.envelope
+            .field(&["result.", name].concat())
+            .or_else(|| self.envelope.field(name).filter(|_| matches!(name, "status" | "skill")))
     }
 }
 

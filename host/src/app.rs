@@ -88,6 +88,8 @@ pub struct Outside {
     /// Who answers questions to models, whatever their name.
     pub models: Option<ModelRouter>,
     pub faults: Option<FaultHook>,
+    /// The program that compiles components, if it is not this one.
+    pub worker_program: Option<PathBuf>,
 }
 
 /// The parts that decide, without a database to write: what a dry run needs.
@@ -107,17 +109,21 @@ pub const ENGINE: &str = concat!("thrall ", env!("CARGO_PKG_VERSION"), ", wasmti
 /// # Errors
 /// When the sandbox cannot start, or the home's own catalogue is broken.
 pub fn deciders(home: &Home, config: &Config) -> anyhow::Result<Deciders> {
-    deciders_with(home, config, None)
+    deciders_with(home, config, None, None)
 }
 
 fn deciders_with(
     home: &Home,
     config: &Config,
     models: Option<ModelRouter>,
+    worker: Option<PathBuf>,
 ) -> anyhow::Result<Deciders> {
     let sandbox = WasmSandbox::new(SandboxSettings {
         cache_folder: home.code_cache(),
-        worker_program: worker_program()?,
+        worker_program: match worker {
+            Some(program) => program,
+            None => worker_program()?,
+        },
         concurrent_calls: SandboxSettings::CONCURRENT_CALLS,
     })
     .context("cannot start the sandbox")?;
@@ -191,14 +197,14 @@ impl App {
         pace: Pace,
         outside: Outside,
     ) -> anyhow::Result<Self> {
-        let Outside { observer, node, models, faults } = outside;
+        let Outside { observer, node, models, faults, worker_program } = outside;
         let observer = observer.unwrap_or_else(|| Box::new(|_| ()));
         let faults = faults.unwrap_or_else(fault_points::none);
         let config = Config::load(&home.config_file())?;
         let store = Arc::new(Store::open(&home.state(), clock.now())?);
         let reader = Arc::new(Reader::open(&home.state())?);
         let Deciders { sandbox, questions, loader, prompt_problems } =
-            deciders_with(&home, &config, models)?;
+            deciders_with(&home, &config, models, worker_program)?;
         let registry = Arc::new(ArcSwap::from_pointee(Registry::default()));
         let rules = Arc::new(ArcSwap::from_pointee(rules_of(&config)));
         let log = Arc::new(EventLog::open(&home.log_file()));

@@ -29,6 +29,7 @@ mod roles_links;
 mod roles_port;
 mod roles_users;
 mod sandbox;
+mod scenarios;
 mod seed_recipes;
 mod side_by_side;
 mod sockets;

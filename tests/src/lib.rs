@@ -15,6 +15,7 @@ pub mod guests;
 pub mod http;
 pub mod models;
 pub mod operators_things;
+pub mod scenario;
 pub mod serving;
 pub mod test_home;
 pub mod wait_for;

@@ -208,17 +208,33 @@ pub fn of_recipe(
         let GatherSource::File(path) = &spec.source;
         needs.push(Need::GatherFile(Cow::Owned(path.clone())));
     }
+    let continued: Vec<String> = recipe
+        .actions
+        .values()
+        .flat_map(ActionSpec::declared_steps)
+        .filter_map(|step| Some(step.get("continue_as")?.as_str()?.to_owned()))
+        .collect();
     for action in recipe.actions.values().filter(|action| action.runs_declared_steps()) {
+        let to = if continued.contains(&action.name) || recipe.trigger.kind == "on_result" {
+            // It runs on an answer: who is replied to is who was at the beginning.
+            ReplyTo::Origin
+        } else {
+            ReplyTo::Sender
+        };
         for step in action.declared_steps() {
-            needs.extend(of_step(&step));
+            needs.extend(of_step(&step, to));
         }
+        if action.wake_on_failure {
+            needs.push(Need::Wake);
+        }
+        needs.extend(action.error_buffers().into_values().map(|one| Need::Compile(Cow::Owned(one))));
     }
     needs
 }
 
 /// What one declared step can lead to, whatever the event. A value with a
 /// placeholder in it can become anything.
-fn of_step(step: &Value) -> Vec<Need<'static>> {
+fn of_step(step: &Value, to: ReplyTo) -> Vec<Need<'static>> {
     let text = |key: &str| step.get(key).and_then(Value::as_str);
     let owned = |key: &str, default: &str| Cow::Owned(text(key).unwrap_or(default).to_owned());
     let until_placeholder =
@@ -240,7 +256,7 @@ fn of_step(step: &Value) -> Vec<Need<'static>> {
         "reply" => {
             let is_plain = ActionSpec::is_plain_template(text("template").unwrap_or_default());
             let body = if is_plain { ReplyBody::Template } else { ReplyBody::Any };
-            vec![Need::Reply { to: ReplyTo::Sender, body }]
+            vec![Need::Reply { to, body }]
         }
         "mail" => vec![Need::Mail(owned("to_node", ""))],
         "act" => vec![step_skill(step)],

@@ -114,7 +114,10 @@ pub(super) fn check_name(
         Root::Gather if stage == Stage::Filter => refuse("gathering comes after the filter"),
         Root::Gather if reading.gathers(name) => {}
         Root::Gather => refuse("no [[gather]] entry of this recipe has that name"),
-        Root::Result => refuse("results of skills are not in this version of thrall"),
+        Root::Result if reading.sees_results() => {}
+        Root::Result => refuse(
+            "no answer of a skill comes here: the trigger is not on_result, and no action of this recipe has continue_as",
+        ),
     }
 }
 

@@ -84,6 +84,15 @@ fn fields_of(trigger: &str) -> &'static [&'static str] {
             "reply_to",
         ],
         "on_tick" => &["tick", "peer_count", "uptime_s", "queue_depth", "elapsed_s"],
+        "on_result" => &[
+            "skill",
+            "status",
+            "output_json",
+            "continue_as",
+            "origin",
+            "from_node",
+            "session_id",
+        ],
         "on_mail_send" => &["to_node", "body_text", "session_id", "msg_type"],
         "on_skill_request" => &["skill_name", "caller_node", "input_json", "session_id"],
         _ => &[],
@@ -169,6 +178,21 @@ impl<'a> Reading<'a> {
             .into_iter()
             .flatten()
             .any(|entry| entry.get("name").and_then(Value::as_str).is_some_and(|own| own == name))
+    }
+
+    /// Whether answers of skills come to this recipe: as events that it waits
+    /// for, or where one of its actions goes on.
+    pub(super) fn sees_results(&self) -> bool {
+        fn asks(value: &Value) -> bool {
+            match value {
+                Value::Object(members) => {
+                    members.contains_key("continue_as") || members.values().any(asks)
+                }
+                Value::Array(items) => items.iter().any(asks),
+                _ => false,
+            }
+        }
+        self.part(&["trigger", "type"]) == "on_result" || asks(&self.part(&["actions"]))
     }
 
     /// What a rule looks at: a field of the event, or `root.name`.
