@@ -14,6 +14,7 @@ mod commit;
 mod connection;
 mod counters;
 mod decision_inputs;
+pub mod earlier_database;
 mod effects;
 mod error;
 mod event_story;
