@@ -8,6 +8,7 @@ mod dryrun;
 mod explain;
 mod grant;
 mod grant_plan;
+mod import;
 mod ingest;
 mod init;
 mod journal;
@@ -87,6 +88,7 @@ fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> 
     let home = arguments.home_path();
     match arguments.command {
         Command::Init(args) => block_on(init::run(&home, &args, printer)),
+        Command::Import(args) => block_on(import::run(&home, &args, printer)),
         Command::Serve => block_on(serve::run(&home, printer)),
         Command::Ingest(args) => block_on(ingest::run(&home, &args, printer)),
         Command::Dryrun(args) => block_on(dryrun::run(&home, &args, printer)),

@@ -1,13 +1,15 @@
 //! The operator's configuration in its resolved form: every value checked,
 //! defaults filled in. How `thrall.toml` is read is in `config/file.rs`, what
-//! keys of the earlier thrall became in `config/old_keys.rs`; the file that
-//! explains every key is `host/thrall.example.toml`, and a test holds it and
-//! the code together. There is no key here that nothing obeys.
+//! keys of the earlier thrall became in `config/old_keys.rs`, how a key is set in
+//! a file in `config/set_key.rs`; the file that explains every key is
+//! `host/thrall.example.toml`, and a test holds it and the code together. There
+//! is no key here that nothing obeys.
 
 mod file;
 mod model_section;
-mod old_keys;
+pub mod old_keys;
 mod roles_section;
+pub mod set_key;
 mod switchboard_sections;
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod connection;
 mod continuations;
 mod counters;
 mod decision_inputs;
+pub mod earlier_database;
 mod effects;
 mod error;
 mod event_story;

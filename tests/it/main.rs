@@ -16,6 +16,7 @@ mod folders;
 mod grants;
 mod hostile;
 mod hostile_guests;
+mod import;
 mod ingest_twice;
 mod kill_nine;
 mod layers;

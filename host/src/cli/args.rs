@@ -50,6 +50,13 @@ impl Arguments {
 pub(super) enum Command {
     /// Make a home with the shipped recipes, prompts and grants.
     Init(InitArgs),
+    /// Carry a plugin folder of the earlier thrall over into this home.
+    ///
+    /// Reads plugin.toml (or plugin.toml.disabled), recipes/*.toml, prompts/*.toml and the
+    /// active prompts of v2's thrall.db; writes nothing there. Recipes are checked before
+    /// they are placed, and get the smallest grant for what they declare, in their own mode.
+    #[command(after_help = IMPORT_HELP)]
+    Import(ImportArgs),
     /// Run the doorkeeper: sockets, engine, outbox.
     Serve,
     /// Take in a file of envelopes (JSON Lines), through the same path as live events.
@@ -83,6 +90,28 @@ pub(super) enum Command {
 pub(super) struct InitArgs {
     /// The folder to make; the same as --home.
     pub(super) dir: Option<PathBuf>,
+}
+
+const IMPORT_HELP: &str =
+    "Each thing is carried, already there, left out, or needs you. Exit status: 0 nothing needs a
+person, 1 something does, 2 usage or environment.
+
+Examples:
+  thrall --home ~/node import ~/knarr/plugins/06-thrall --dry-run
+  thrall --home ~/node import ~/knarr/plugins/06-thrall
+  thrall --home ~/node import ~/knarr/plugins/06-thrall --json | jq '.items[] | select(.result == \"needs you\")'";
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// The plugin folder, with plugin.toml in it.
+    pub(super) dir: PathBuf,
+    /// Say what would be done, and write nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Replace files of the home that say something else, and set keys in a thrall.toml
+    /// that has keys of its own.
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 #[derive(Debug, Args)]

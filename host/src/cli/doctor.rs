@@ -11,7 +11,7 @@ use super::Outcome;
 use super::printer::Printer;
 use super::socket_client::SocketClient;
 use crate::app;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::home::{FOLDERS, Home};
 use crate::model_files::ModelFiles;
 use crate::recipes::registry::State;
@@ -104,8 +104,15 @@ fn configuration(home: &Home, findings: &mut Findings) -> Option<Config> {
             findings.add(Level::Good, "thrall.toml", "can be read");
             Some(config)
         }
+        Err(ConfigError::Invalid(problems)) => {
+            // One finding each: keys of the earlier thrall come by the dozen.
+            for problem in problems {
+                findings.add(Level::Bad, "thrall.toml", problem.to_string());
+            }
+            None
+        }
         Err(error) => {
-            findings.add(Level::Bad, "thrall.toml", format!("{error:#}"));
+            findings.add(Level::Bad, "thrall.toml", format!("{:#}", anyhow::Error::from(error)));
             None
         }
     }

@@ -14,7 +14,7 @@ use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::LiveAnswers;
 use crate::clock::TimestampMs;
 use crate::grants::plan::Observed;
-use crate::grants::{self, Authority, Follow, Grant, HOURLY, Permissions};
+use crate::grants::{self, Authority, Follow, Grant, Permissions};
 use crate::home::Home;
 use crate::ids::Digest;
 use crate::journal::HostInputs;
@@ -25,9 +25,6 @@ use crate::recipes::{Mode, matching};
 use crate::rehearsal::recorded::{NoMeter, RecordedFacts};
 use crate::store::{JournalEntry, JournalFilter, Reader, StoredEnvelope};
 
-/// How often in an hour a declared operation is granted that no event needed
-/// yet.
-const DECLARED_PER_HOUR: u32 = 6;
 /// Rows of the journal that are looked through for each event that matches.
 const ROWS_PER_EVENT: u32 = 20;
 
@@ -187,16 +184,8 @@ impl Planner {
     }
 
     /// Permissions with everything that the recipe declares as well.
-    pub(super) fn declared(&self, mut permissions: Permissions) -> Permissions {
-        let fresh: Vec<&str> =
-            HOURLY.into_iter().filter(|kind| !is_granted(&permissions, kind)).collect();
-        for need in self.revision.needs.iter() {
-            permissions.add(need);
-        }
-        for kind in fresh {
-            permissions.raise_hourly(kind, DECLARED_PER_HOUR);
-        }
-        permissions
+    pub(super) fn declared(&self, permissions: Permissions) -> Permissions {
+        grants::plan::declared(&self.revision.needs, permissions)
     }
 
     /// Lines of what the recipe declares beyond some permissions.
@@ -208,14 +197,5 @@ impl Planner {
             .filter_map(|need| small.allow(need).err())
             .map(|denial| denial.line)
             .collect()
-    }
-}
-
-fn is_granted(permissions: &Permissions, kind: &str) -> bool {
-    let operations = &permissions.operations;
-    match kind {
-        "wake" => operations.wake.is_some(),
-        "reply" => operations.reply.is_some(),
-        _ => operations.mail.is_some(),
     }
 }

@@ -1,89 +1,156 @@
-//! What became of the keys of the earlier thrall's `plugin.toml`. Whoever
-//! carries a line over is told the new one instead of "unknown key".
+//! What became of the keys of the earlier thrall's `plugin.toml`. One table,
+//! `old_keys/table.rs`, serves `thrall import` and the loader: whoever writes an
+//! old key into `thrall.toml` is told where it has gone instead of "unknown
+//! key". What an imported value is held against is `cli/import`'s concern.
+
+mod table;
+
+use toml::de::DeValue;
 
 use crate::strict_toml::Table;
 use crate::strict_toml::table::Hint;
 
-const NONE_YET: &str = "this version has nothing for it, and takes no key that it would not obey";
+pub use table::{OLD_KEYS, OLD_TABLES};
+use table::{SLIPS, WHERE};
 
-/// Old key, in whichever table it stood, and what to do now.
-pub(super) const OLD_KEYS: [Hint<'static>; 37] = [
-    ("name", "not needed: thrall is a program of its own"),
-    ("version", "not needed: thrall is a program of its own"),
-    ("handler", "not needed: thrall is a program of its own"),
-    ("debug", "start with `thrall -v serve`, or set THRALL_LOG"),
-    ("dry_run", "write dry_run at the top level of thrall.toml"),
-    ("max_replies_per_hour_per_node", NONE_YET),
-    ("backend", "not needed: the model is embedded"),
-    ("local", "its keys stand under [model]"),
-    ("ollama", NONE_YET),
-    ("openai", NONE_YET),
-    ("cascade", NONE_YET),
-    (
-        "model_path",
-        "put the file into models/ with `thrall model pull NAME --from-file FILE`, then [model] default = \"NAME\"",
-    ),
-    ("model_name", "write [model] default = \"NAME\""),
-    ("n_threads", "write [model] threads = 4, or leave it to the machine"),
-    ("n_ctx", "write [model] n_ctx = 1024"),
-    ("max_tokens", "not needed: labels are scored, no text is generated"),
-    ("temperature", "not needed: labels are scored, no text is generated"),
-    ("queue_timeout", "write [model] queue_timeout_s = 5"),
-    ("timeout_seconds", "write [model] timeout_s = 30"),
-    ("timeout", "write [model] timeout_s = 30"),
-    ("fallback", "write fallback_action = \"tier\" under the recipe's [evaluate]"),
-    ("prompt", "prompts are files in prompts/; a recipe names its own under [evaluate]"),
-    ("cockpit_url", NONE_YET),
-    ("cockpit_token", NONE_YET),
-    ("classification_ttl_days", NONE_YET),
-    ("loop_threshold", NONE_YET),
-    ("loop_threshold_sessionless", NONE_YET),
-    ("knock_threshold", NONE_YET),
-    ("breaker_expire_seconds", NONE_YET),
-    ("team", "write it under [trust_tiers]"),
-    ("known", "write it under [trust_tiers]"),
-    ("interval_seconds", "write [compilation] interval_s = 3600"),
-    ("buffer", "a recipe names its buffer under [actions.compile]"),
-    ("workers", NONE_YET),
-    ("config", "write its keys at the top level of thrall.toml"),
-    ("thrall", "write its keys at the top level of thrall.toml"),
-    ("ignore", "write ignore_msg_types at the top level"),
-];
+/// One key of the earlier `plugin.toml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OldKey {
+    /// Tables and key, joined by dots: `config.thrall.n_threads`.
+    pub path: &'static str,
+    /// What held where the key was absent, and what the guides had in it, as
+    /// TOML. A value among them is nobody's choice.
+    pub defaults: &'static [&'static str],
+    pub became: Became,
+}
+
+/// What became of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Became {
+    /// The same value under another name.
+    Key(NewKey),
+    /// Nothing obeys it in this version: with what it comes.
+    Later(&'static str),
+    /// No key of `thrall.toml`: what to do instead.
+    Instead(&'static str),
+    /// It has no meaning here, or never had one: why.
+    Gone(&'static str),
+    /// A secret, which is neither copied nor shown: where it belongs.
+    Secret(&'static str),
+}
+
+/// A key of `thrall.toml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewKey {
+    /// Empty for the top level.
+    pub table: &'static str,
+    pub key: &'static str,
+    /// As TOML.
+    pub default: &'static str,
+}
+
+impl NewKey {
+    /// As people say it: `[model] threads`.
+    pub fn name(&self) -> String {
+        if self.table.is_empty() {
+            self.key.to_owned()
+        } else {
+            format!("[{}] {}", self.table, self.key)
+        }
+    }
+}
+
+/// The row of a path of `plugin.toml`.
+pub fn find(path: &str) -> Option<&'static OldKey> {
+    OLD_KEYS.iter().find(|row| row.path == path)
+}
+
+/// Whether a path of `plugin.toml` is a table that holds old keys.
+pub fn is_table(path: &str) -> bool {
+    OLD_TABLES.iter().any(|(table, _)| *table == path)
+}
 
 /// Reports the keys of a table that are not among the known ones. The tables
 /// of the old file are looked into, so that each of their keys is told where
 /// it has gone.
 pub(super) fn refuse(table: &Table<'_>, known: &[&str]) {
-    table.only(known, &OLD_KEYS);
-    for name in ["config", "thrall", "local", "compilation", "responder"] {
-        if !known.contains(&name)
-            && let Some(inner) = table
-                .value(name)
-                .filter(|value| value.get_ref().is_table())
-                .and_then(|_| table.table(name))
+    let unknown: Vec<&str> =
+        table.keys().map(|key| key.value).filter(|key| !known.contains(key)).collect();
+    let sentences: Vec<(&str, String)> =
+        unknown.iter().filter_map(|key| Some((*key, sentence(table, key)?))).collect();
+    let hints: Vec<Hint<'_>> =
+        sentences.iter().map(|(key, sentence)| (*key, sentence.as_str())).collect();
+    table.only(known, &hints);
+    for key in unknown {
+        let is_old = old_paths(table, key).any(|path| is_table(&path));
+        let is_table = table.value(key).is_some_and(|value| value.get_ref().is_table());
+        if is_old
+            && is_table
+            && let Some(inner) = table.table(key)
         {
-            refuse_all(&inner);
+            refuse(&inner, &[]);
         }
     }
 }
 
-/// Keys that kept their name and only moved.
-const MOVED: [Hint<'static>; 3] = [
-    ("enabled", "write enabled at the top level of thrall.toml"),
-    ("ignore_msg_types", "write ignore_msg_types at the top level of thrall.toml"),
-    ("trust_tiers", "write the table as [trust_tiers]"),
-];
+/// The paths that a key of `thrall.toml` can have had: the old file as it was,
+/// without `[config]`, or without `[config.thrall]`.
+fn old_paths(table: &Table<'_>, key: &str) -> impl Iterator<Item = String> + use<> {
+    let place = match table.name().strip_prefix('[') {
+        Some(name) => format!("{}.{key}", name.trim_matches(['[', ']'])),
+        None => key.to_owned(),
+    };
+    ["", "config.", "config.thrall."].into_iter().map(move |before| format!("{before}{place}"))
+}
 
-fn refuse_all(table: &Table<'_>) {
-    let hints: Vec<Hint<'_>> = MOVED.iter().chain(&OLD_KEYS).copied().collect();
-    table.only(&[], &hints);
-    for name in ["thrall", "local", "compilation", "responder"] {
-        if let Some(inner) = table
-            .value(name)
-            .filter(|value| value.get_ref().is_table())
-            .and_then(|_| table.table(name))
-        {
-            refuse_all(&inner);
+fn sentence(table: &Table<'_>, key: &str) -> Option<String> {
+    for path in old_paths(table, key) {
+        if let Some(row) = find(&path) {
+            return Some(advice(row, table, key));
+        }
+        if let Some((_, sentence)) = OLD_TABLES.iter().find(|(old, _)| *old == path) {
+            return Some((*sentence).to_owned());
         }
     }
+    // By the word alone: only where most old keys went, and where it leaves no
+    // doubt.
+    if !matches!(table.name(), "the file" | "[model]") {
+        return None;
+    }
+    if let Some((_, sentence)) = SLIPS.iter().find(|(slip, _)| *slip == key) {
+        return Some((*sentence).to_owned());
+    }
+    let named = |row: &&OldKey| row.path.rsplit('.').next() == Some(key);
+    let first = OLD_KEYS.iter().find(named)?;
+    let is_plain = OLD_KEYS.iter().filter(named).all(|row| row.became == first.became);
+    is_plain.then(|| advice(first, table, key))
+}
+
+fn advice(row: &OldKey, table: &Table<'_>, key: &str) -> String {
+    match row.became {
+        Became::Key(new) => match written(table, key) {
+            Some(value) if new.table.is_empty() => {
+                format!("write {} = {value} at the top level", new.key)
+            }
+            Some(value) => format!("write {} = {value}", new.name()),
+            None => format!("write {}", new.name()),
+        },
+        Became::Later(why) => {
+            format!("this version takes no key that it would not obey, and has none for it: {why}")
+        }
+        Became::Instead(advice) => advice.to_owned(),
+        Became::Gone(why) => format!("not needed: {why}"),
+        Became::Secret(place) => format!("{WHERE}: {place}"),
+    }
+}
+
+/// A short value as it stands in the file.
+fn written<'t>(table: &Table<'t>, key: &str) -> Option<&'t str> {
+    const MAX_SHOWN_BYTES: usize = 80;
+    let value = table.value(key)?;
+    if matches!(value.get_ref(), DeValue::Table(_)) {
+        return None;
+    }
+    let text = table.sink().text().get(value.span())?;
+    (text.len() <= MAX_SHOWN_BYTES && !text.contains(char::is_control)).then_some(text)
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::file::KEYS;
-use super::old_keys::OLD_KEYS;
+use super::old_keys::{Became, OLD_KEYS, OLD_TABLES};
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../thrall.example.toml");
@@ -168,72 +168,127 @@ fn a_source_cannot_be_the_host_or_the_operator() {
     assert!(bad("[models]\nalias = { a = \"b\", b = \"c\" }\n")[0].contains("is an alias itself"));
 }
 
-/// Section 2 of the operator guide and the configuration of the release notes,
-/// with every value that people have in it.
-const OLD_FILE: &str = r#"
-name = "knarr-thrall"
-version = "3.0.0"
-handler = "handler:ThrallPlugin"
-[config]
-enabled = true
-debug = true
-dry_run = true
-ignore_msg_types = ["ack"]
-max_replies_per_hour_per_node = 5
-[config.thrall]
-enabled = true
-backend = "embedded"
-model_path = "/path/to/gemma3-1b.gguf"
-n_threads = 4
-n_ctx = 1024
-max_tokens = 128
-queue_timeout = 5.0
-timeout_seconds = 30
-fallback = "tier"
-classification_ttl_days = 30
-loop_threshold = 2
-loop_threshold_sessionless = 5
-knock_threshold = 10
-cockpit_url = "http://127.0.0.1:8080"
-cockpit_token = "x"
-[config.thrall.trust_tiers]
-team = ["de2a6068a517c9d7"]
-[config.compilation]
-interval_seconds = 3600
-buffer = "mail-digest"
-"#;
+/// Every plugin.toml that an earlier thrall had: the release notes' and the
+/// handler's of v2, the operator guide's, and the last one with all its keys.
+const OLD_FILES: [&str; 3] = [
+    include_str!("../../../tests/fixtures/import/v2/plugin.toml"),
+    include_str!("../../../tests/fixtures/import/v3/plugin.toml"),
+    include_str!("../../../tests/fixtures/import/v3-last/plugin.toml"),
+];
 
-#[test]
-fn every_key_of_the_old_file_is_told_where_it_went() {
-    let found = bad(OLD_FILE);
-    for line in OLD_FILE.lines().filter_map(|line| line.split_once(" = ")) {
-        let key = line.0;
-        // The whole table of tiers is told to move.
-        let asked = if key == "team" { "trust_tiers" } else { key };
-        let told =
-            found.iter().find(|problem| problem.contains(&format!("unknown key \"{asked}\"")));
-        let told = told.unwrap_or_else(|| panic!("{key} in {found:#?}"));
-        assert!(!told.contains("expected one of"), "{told}");
+/// Keys in those files that no thrall read.
+const NO_KEYS: [&str; 2] = ["config.future_key", "config.thrall.trust_tiers.friends"];
+
+/// The paths of a table's keys; what is a row of the table is not looked into.
+fn leaves(table: &toml::Table, prefix: &str, found: &mut BTreeSet<String>) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            toml::Value::Table(inner) if old_keys::find(&path).is_none() => {
+                leaves(inner, &path, found);
+            }
+            _ => drop(found.insert(path)),
+        }
     }
-    let advice =
-        |key: &str| found.iter().find(|problem| problem.contains(&format!("\"{key}\""))).unwrap();
-    assert!(advice("n_threads").contains("[model] threads"));
-    assert!(advice("queue_timeout").contains("[model] queue_timeout_s"));
-    assert!(advice("model_path").contains("thrall model pull"));
-    assert!(advice("trust_tiers").contains("[trust_tiers]"));
 }
 
 #[test]
-fn advice_names_only_keys_that_exist() {
-    for (old, advice) in OLD_KEYS {
-        for (_, rest) in
-            advice.match_indices("[model] ").map(|(at, mark)| (at, &advice[at + mark.len()..]))
-        {
-            let key = rest.split(' ').next().unwrap();
-            let keys = KEYS.iter().find(|(table, _)| *table == "model").unwrap().1;
-            assert!(keys.contains(&key), "{old}: {advice}");
+fn the_table_of_old_keys_holds_every_old_key_and_no_other() {
+    let mut in_files = BTreeSet::new();
+    for file in OLD_FILES {
+        leaves(&file.parse().unwrap(), "", &mut in_files);
+    }
+    let in_table: BTreeSet<String> = OLD_KEYS.iter().map(|row| row.path.to_owned()).collect();
+    assert_eq!(in_table.len(), OLD_KEYS.len(), "a key stands there twice");
+    let real: BTreeSet<String> =
+        in_files.into_iter().filter(|path| !NO_KEYS.contains(&path.as_str())).collect();
+    assert_eq!(real, in_table);
+    let mut tables = BTreeSet::new();
+    for path in &in_table {
+        tables.extend(path.match_indices('.').map(|(at, _)| path[..at].to_owned()));
+    }
+    let named: BTreeSet<String> = OLD_TABLES.iter().map(|(path, _)| (*path).to_owned()).collect();
+    assert_eq!(named, tables);
+}
+
+#[test]
+fn every_new_key_of_the_table_exists_with_that_default() {
+    let example: toml::Table = uncommented(true).parse().unwrap();
+    let mut new_keys = 0;
+    for row in OLD_KEYS {
+        for text in row.defaults {
+            assert!(format!("value = {text}").parse::<toml::Table>().is_ok(), "{}", row.path);
+        }
+        let Became::Key(new) = row.became else { continue };
+        new_keys += 1;
+        let keys = KEYS.iter().find(|(table, _)| *table == new.table).unwrap().1;
+        assert!(keys.contains(&new.key), "{}: no key {}", row.path, new.name());
+        let mut inside = &example;
+        for part in new.table.split('.').filter(|part| !part.is_empty()) {
+            inside = inside[part].as_table().unwrap();
+        }
+        let default: toml::Table = format!("value = {}", new.default).parse().unwrap();
+        assert_eq!(inside[new.key], default["value"], "{}", row.path);
+    }
+    assert!(new_keys > 5);
+}
+
+/// The shortest file with a key at a path.
+fn with_key(path: &str, value: &str) -> String {
+    match path.rsplit_once('.') {
+        Some((table, key)) => format!("[{table}]\n{key} = {value}\n"),
+        None => format!("{path} = {value}\n"),
+    }
+}
+
+#[test]
+fn every_old_key_is_told_where_it_went_wherever_it_stands() {
+    for row in OLD_KEYS {
+        let short = row.path.trim_start_matches("config.").trim_start_matches("thrall.");
+        for path in [row.path, short] {
+            let top = path.split('.').next().unwrap();
+            // Some kept their names.
+            if KEYS[0].1.contains(&top) {
+                continue;
+            }
+            let value = row.defaults.first().unwrap_or(&"1");
+            let found = bad(&with_key(path, value));
+            let key = row.path.rsplit('.').next().unwrap();
+            let told = found
+                .iter()
+                .find(|problem| problem.contains(&format!("unknown key \"{key}\"")))
+                .unwrap_or_else(|| panic!("{path} in {found:#?}"));
+            assert!(!told.contains("expected one of"), "{told}");
+            if let Became::Key(new) = row.became {
+                assert!(told.contains(&format!("{} = {value}", new.name())), "{told}");
+            }
+            if let Became::Later(why) | Became::Instead(why) | Became::Gone(why) = row.became {
+                assert!(told.contains(why), "{told}");
+            }
         }
     }
+}
+
+#[test]
+fn a_word_alone_is_told_only_where_there_is_no_doubt() {
+    assert!(bad("[model]\nn_threads = 4\n")[0].ends_with("write [model] threads = 4"));
+    assert!(bad("[model]\nmodel_path = \"x\"\n")[0].contains("thrall model pull"));
+    assert!(
+        bad("[thrall.trust_tiers]\nteam = []\n")[1].contains("write the table as [trust_tiers]")
+    );
+    // There were several of that name.
+    assert!(bad("[http]\nurl = \"x\"\n")[0].contains("expected listen"));
+    assert!(bad("[http]\nenabled = true\n")[0].contains("expected listen"));
+}
+
+#[test]
+fn a_secret_is_not_repeated() {
+    let found = bad("[config.thrall]\ncockpit_token = \"s3cret-token\"\n");
+    assert!(
+        found.iter().any(|problem| problem.contains("environment of the service")),
+        "{found:?}"
+    );
+    assert!(!found.join("\n").contains("s3cret"), "{found:?}");
 }
 
 #[test]

@@ -1,16 +1,45 @@
 //! The smallest grant that a number of runs would have needed. What they asked
 //! for is collected by the authority that they ran under
-//! ([`super::Authority::planning`]); here it is joined with what they used up.
+//! ([`super::Authority::planning`]); here it is joined with what they used up,
+//! or with what a recipe declares.
 
 use std::collections::BTreeMap;
 
-use super::{HOURLY, Limits, Permissions};
+use super::{HOURLY, Limits, Need, Permissions};
 use crate::clock::TimestampMs;
 use crate::journal::Trace;
 use crate::stage::StageLimits;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// How often in an hour a declared operation is granted that no event needed
+/// yet.
+const DECLARED_PER_HOUR: u32 = 6;
+
+/// Permissions with everything that a recipe declares as well, and no more: for
+/// a recipe that no event has met yet, the smallest ones that let it do what it
+/// says. Operations that are new get a bound of a few in an hour.
+pub fn declared(needs: &[Need<'_>], mut permissions: Permissions) -> Permissions {
+    let fresh: Vec<&str> =
+        HOURLY.into_iter().filter(|kind| !is_granted(&permissions, kind)).collect();
+    for need in needs {
+        permissions.add(need);
+    }
+    for kind in fresh {
+        permissions.raise_hourly(kind, DECLARED_PER_HOUR);
+    }
+    permissions
+}
+
+fn is_granted(permissions: &Permissions, kind: &str) -> bool {
+    let operations = &permissions.operations;
+    match kind {
+        "wake" => operations.wake.is_some(),
+        "reply" => operations.reply.is_some(),
+        _ => operations.mail.is_some(),
+    }
+}
 
 /// What a number of runs used.
 #[derive(Clone, Debug, Default)]

@@ -163,8 +163,10 @@ fn only(table: &Table<'_>, known: &[&str], word: &str) {
             (key, format!("it belongs to actions of type = \"{owner}\", this one is \"{word}\""))
         })
         .collect();
-    let hints: Vec<Hint<'_>> =
+    let mut hints: Vec<Hint<'_>> =
         sentences.iter().map(|(key, sentence)| (*key, sentence.as_str())).collect();
+    // The earlier thrall's recipes had it, and nothing read it there.
+    hints.push(("timeout", "leave it out: how long a skill may take is the host's to say"));
     table.only(known, &hints);
 }
 

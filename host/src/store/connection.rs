@@ -1,5 +1,6 @@
 //! How connections are opened and set: one that writes, a few that only read.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
@@ -52,6 +53,28 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).doing("open the file for reading")?;
     prepare_once(&connection)?;
+    apply(&connection, &PRAGMAS)?;
+    apply(&connection, &READER_PRAGMAS)?;
+    Ok(connection)
+}
+
+/// Opens a file that nobody writes, of whatever program, so that nothing is
+/// written beside it either. No link is followed.
+pub(super) fn open_untouched(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_') {
+            uri.push(char::from(*byte));
+        } else {
+            uri.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    uri.push_str("?immutable=1");
+    let connection = Connection::open_with_flags(uri, flags).doing("open the file for reading")?;
     apply(&connection, &PRAGMAS)?;
     apply(&connection, &READER_PRAGMAS)?;
     Ok(connection)
