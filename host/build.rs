@@ -9,12 +9,14 @@ use std::path::PathBuf;
 
 use thrall_guest_builder::{Request, build};
 
-const BUNDLED: [&str; 5] = [
+const BUNDLED: [&str; 7] = [
     "declarative-filter",
     "declarative-rules",
     "declarative-steps",
     "repeat-offender",
     "ack-noise",
+    "outbound-guard",
+    "peer-watch",
 ];
 
 /// What a bundled recipe is made of, seen from this package's folder. The
