@@ -30,7 +30,9 @@ use crate::recipes::registry::{Registry, Revision};
 use crate::recipes::trip_wire::{SenderOfRun, Trip, TripWire};
 use crate::recipes::{EvaluatorKind, TriggerSpec};
 use crate::stage::StageLimits;
-use crate::store::{Accepted, Incoming, OutboxRow, PendingEvent, Store, StoreError};
+use crate::store::{
+    Accepted, Incoming, OutboxRow, PendingEvent, Reader, Review, Store, StoreError,
+};
 use lanes::Lanes;
 use questions::Asker;
 
@@ -319,6 +321,23 @@ impl Engine {
         if let Err(error) = self.shared.store.count(format!("refused.{source}.{code}"), 1).await {
             tracing::warn!(%error, source, code, "cannot count a refused event");
         }
+    }
+
+    /// What is written down.
+    pub fn reader(&self) -> &Reader {
+        self.shared.store.reader()
+    }
+
+    pub fn now(&self) -> TimestampMs {
+        self.shared.clock.now()
+    }
+
+    /// Writes down what somebody says about a run; see [`Store::review`].
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn review(&self, review: Review) -> Result<bool, StoreError> {
+        self.shared.store.review(review).await
     }
 
     /// The operator's master switch.

@@ -12,6 +12,7 @@
 mod authoring;
 mod bad_input;
 mod dryrun_changes_nothing;
+mod fault_points;
 mod folders;
 mod grants;
 mod hostile;
@@ -23,8 +24,10 @@ mod layers;
 mod limits;
 mod lineage;
 mod message_is_data;
+mod modes;
 mod old_scripts;
 mod python_recipe;
+mod questions;
 mod roles;
 mod roles_links;
 mod roles_port;

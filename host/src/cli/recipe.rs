@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::args::RecipeCommand;
 use super::printer::Printer;
-use super::{Outcome, recipe_build, recipe_history, recipe_limits, recipe_new};
+use super::{Outcome, recipe_build, recipe_history, recipe_limits, recipe_mode, recipe_new};
 use crate::app;
 use crate::config::Config;
 use crate::home::Home;
@@ -49,6 +49,10 @@ pub(super) async fn run(
         | RecipeCommand::Limits { .. }
         | RecipeCommand::History { .. }
         | RecipeCommand::Rollback { .. } => Ok(Outcome::Done),
+        RecipeCommand::Mode { name, mode, force } => {
+            let registry = app::registry_of(&home, &config, &deciders).await?;
+            recipe_mode::run(&home, &config, &registry, name, (mode, *force), printer)
+        }
         RecipeCommand::Check { file: Some(file) } => check_file(&deciders, file, printer).await,
         RecipeCommand::Check { file: None } => {
             let registry = app::registry_of(&home, &config, &deciders).await?;

@@ -84,15 +84,9 @@ fn fields_of(trigger: &str) -> &'static [&'static str] {
             "reply_to",
         ],
         "on_tick" => &["tick", "peer_count", "uptime_s", "queue_depth", "elapsed_s"],
-        "on_result" => &[
-            "skill",
-            "status",
-            "output_json",
-            "continue_as",
-            "origin",
-            "from_node",
-            "session_id",
-        ],
+        "on_result" => {
+            &["skill", "status", "output_json", "continue_as", "origin", "from_node", "session_id"]
+        }
         "on_mail_send" => &["to_node", "body_text", "session_id", "msg_type"],
         "on_skill_request" => &["skill_name", "caller_node", "input_json", "session_id"],
         _ => &[],

@@ -234,7 +234,7 @@ fn placeholders_must_be_resolvable_where_they_stand() {
         ("{{envelope.x", "without `}}`"),
         ("{{filter.teir}}", "did you mean \"tier\"?"),
         ("{{gather.peers}}", "no [[gather]] entry of this recipe has that name"),
-        ("{{result.status}}", "results of skills are not in this version"),
+        ("{{result.status}}", "no answer of a skill"),
         ("{{inject.greeting}}", "no filter of this recipe injects it"),
     ] {
         let problem = only_problem(&reply(template));
