@@ -27,6 +27,7 @@ use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::capabilities::meter::LiveMeter;
 use crate::capabilities::model_questions::ModelQuestions;
+use crate::capabilities::no_node::NoNode;
 use crate::clock::Clock;
 use crate::config::{Config, Source};
 use crate::engine::{Engine, EngineParts, EngineRules, Observer, Pace};
@@ -38,8 +39,7 @@ use crate::model::{EmbeddedLlama, EmbeddedOptions, ModelRouter, PromptLibrary};
 use crate::model_files::ModelFiles;
 use crate::outbox::{Artifacts, Performer};
 use crate::pipeline::guard::GuardRules;
-use crate::pipeline::ports::Ports;
-use crate::recipes::EvaluatorKind;
+use crate::pipeline::ports::{Cockpit, Ports};
 use crate::recipes::registry::{Registry, State, Terms};
 use crate::recipes::trip_wire::Trip;
 use crate::roles;
@@ -160,6 +160,20 @@ impl App {
         pace: Pace,
         observer: Observer,
     ) -> anyhow::Result<Self> {
+        Self::open_beside(home, clock, pace, observer, Arc::new(NoNode)).await
+    }
+
+    /// As [`App::open_observed`], beside a node that recipes may look at.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open_beside(
+        home: Home,
+        clock: Arc<dyn Clock>,
+        pace: Pace,
+        observer: Observer,
+        cockpit: Arc<dyn Cockpit>,
+    ) -> anyhow::Result<Self> {
         let config = Config::load(&home.config_file())?;
         let store = Arc::new(Store::open(&home.state(), clock.now())?);
         let reader = Arc::new(Reader::open(&home.state())?);
@@ -178,6 +192,7 @@ impl App {
                 Arc::clone(&reader),
                 Arc::clone(&questions),
                 Arc::clone(&breakers),
+                cockpit,
             )),
             classifier: Arc::clone(&questions) as _,
             meter: Arc::new(meter),
@@ -256,10 +271,9 @@ impl App {
         for revision in
             self.registry.load_full().entries().filter_map(|entry| entry.revision.clone())
         {
-            for evaluator in &revision.recipe.evaluators {
-                let EvaluatorKind::Llm(spec) = &evaluator.kind else { continue };
+            for asking in revision.recipe.evaluators.iter().flat_map(|one| one.kind.questions()) {
                 for tier in [Tier::Known, Tier::Unknown] {
-                    if let Err(error) = self.questions.warm(spec, tier, &revision.recipe).await {
+                    if let Err(error) = self.questions.warm(asking, tier, &revision.recipe).await {
                         tracing::info!(%error, recipe = revision.recipe.name, "the model is not warm");
                         return;
                     }

@@ -12,7 +12,9 @@
 mod authoring;
 mod bad_input;
 mod dryrun_changes_nothing;
+mod evaluators;
 mod folders;
+mod gather;
 mod grants;
 mod hostile;
 mod hostile_guests;
