@@ -12,8 +12,10 @@
 mod authoring;
 mod bad_input;
 mod dryrun_changes_nothing;
+mod evaluators;
 mod fault_points;
 mod folders;
+mod gather;
 mod grants;
 mod hostile;
 mod hostile_guests;

@@ -14,9 +14,9 @@ use crate::app;
 use crate::config::Config;
 use crate::home::Home;
 use crate::ids::{is_valid_name, nearest};
-use crate::recipes::EvaluatorKind;
 use crate::recipes::folder::MAX_COMPONENT_BYTES;
 use crate::recipes::registry::{Entry, Registry, State};
+use crate::recipes::{EvaluatorKind, LlmSpec};
 use crate::strict_toml::Problem;
 use crate::wasm::{ComponentReport, WasiAnswer};
 
@@ -317,7 +317,10 @@ fn show(
         .map(|evaluator| {
             let kind = match &evaluator.kind {
                 EvaluatorKind::Component(spec) => format!("component {}", spec.component),
-                EvaluatorKind::Llm(spec) => format!("llm, prompt {}", spec.prompt),
+                EvaluatorKind::Llm(spec) => format!("llm, prompt {}", prompts(spec)),
+                EvaluatorKind::Cascade(spec) => {
+                    format!("cascade, prompts {} then {}", spec.first.prompt, prompts(&spec.second))
+                }
             };
             json!({"stage": evaluator.stage, "priority": evaluator.priority, "threshold": evaluator.threshold, "kind": kind})
         })
@@ -337,4 +340,9 @@ fn show(
     // One form for people and programs: the nesting is the information.
     printer.json(&shown)?;
     Ok(Outcome::Done)
+}
+
+/// Every prompt that an evaluator may choose.
+fn prompts(spec: &LlmSpec) -> String {
+    spec.prompts.all().into_iter().collect::<Vec<_>>().join(" or ")
 }
