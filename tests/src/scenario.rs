@@ -120,6 +120,7 @@ impl Service {
         let outside = Outside {
             models: Some(models),
             node: node.map(|node| node as Arc<dyn thrall::outbox::Node>),
+            cockpit: Some(Arc::new(outside::ScriptedCockpit::new(&scenario.cockpit))),
             worker_program: Some(thrall_program().to_owned()),
             ..Outside::default()
         };

@@ -86,6 +86,15 @@ impl TestHome {
         home
     }
 
+    /// Another home with the same files.
+    pub fn copy(&self) -> Self {
+        let folder = TempDir::new().unwrap();
+        let from = self.folder.path().join(".");
+        let copied = Command::new("cp").arg("-a").arg(from).arg(folder.path()).status().unwrap();
+        assert!(copied.success());
+        Self { folder }
+    }
+
     /// Puts other roles in the place of those of [`TestHome::shipped`].
     pub fn roles(&self, keys: &str) {
         let path = self.path("thrall.toml");
