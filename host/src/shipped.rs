@@ -9,6 +9,28 @@ pub struct ShippedFile {
 }
 
 macro_rules! shipped {
+    (recipe $name:literal) => {
+        ShippedFile {
+            path: concat!("recipes/", $name, ".toml"),
+            content: include_bytes!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../recipes-wasm/toml/",
+                $name,
+                ".toml"
+            )),
+        }
+    };
+    (grant $name:literal) => {
+        ShippedFile {
+            path: concat!("grants/", $name, ".toml"),
+            content: include_bytes!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../recipes-wasm/grants/",
+                $name,
+                ".toml"
+            )),
+        }
+    };
     ($path:literal, $source:literal) => {
         ShippedFile {
             path: $path,
@@ -23,12 +45,38 @@ macro_rules! shipped {
 /// Everything that `thrall init` writes.
 pub const FILES: &[ShippedFile] = &[
     shipped!("thrall.toml", "host/thrall.example.toml"),
-    shipped!("recipes/mail-triage.toml", "recipes-wasm/toml/mail-triage.toml"),
-    shipped!("recipes/health-check.toml", "recipes-wasm/toml/health-check.toml"),
-    shipped!("recipes/repeat-offender.wasm", built "repeat-offender.wasm"),
+    shipped!(recipe "ack-noise"),
+    shipped!(grant "ack-noise"),
+    shipped!(recipe "cluster-probe"),
+    shipped!(grant "cluster-probe"),
+    shipped!(recipe "credit-warning"),
+    shipped!(grant "credit-warning"),
+    shipped!(recipe "faq-responder"),
+    shipped!(grant "faq-responder"),
+    shipped!(recipe "health-check"),
+    shipped!(grant "health-check"),
+    shipped!(recipe "mail-digest"),
+    shipped!(grant "mail-digest"),
+    shipped!(recipe "mail-triage"),
+    shipped!(grant "mail-triage"),
+    shipped!(recipe "outbound-guard"),
+    shipped!(grant "outbound-guard"),
+    shipped!(recipe "peer-id-change"),
+    shipped!(grant "peer-id-change"),
+    shipped!(recipe "queue-backpressure"),
+    shipped!(grant "queue-backpressure"),
+    shipped!(recipe "repeat-offender"),
+    shipped!(grant "repeat-offender"),
+    shipped!(recipe "skill-gate"),
+    shipped!(grant "skill-gate"),
+    shipped!(recipe "stale-peer"),
+    shipped!(grant "stale-peer"),
+    shipped!(recipe "task-failures"),
+    shipped!(grant "task-failures"),
     shipped!("recipes/ack-noise.wasm", built "ack-noise.wasm"),
-    shipped!("grants/mail-triage.toml", "recipes-wasm/grants/mail-triage.toml"),
-    shipped!("grants/health-check.toml", "recipes-wasm/grants/health-check.toml"),
+    shipped!("recipes/outbound-guard.wasm", built "outbound-guard.wasm"),
+    shipped!("recipes/peer-watch.wasm", built "peer-watch.wasm"),
+    shipped!("recipes/repeat-offender.wasm", built "repeat-offender.wasm"),
     shipped!("prompts/triage.toml", "prompts/triage.toml"),
 ];
 
