@@ -14,6 +14,7 @@ mod llm_section;
 pub mod manifest;
 pub mod matching;
 pub mod placeholders;
+mod plain_path;
 mod reading;
 pub mod registry;
 mod trigger_section;
@@ -166,10 +167,33 @@ pub struct TriggerSpec {
     /// event.
     pub event_pattern: Option<String>,
     pub field_match: Option<FieldPattern>,
+    /// on_log: the file, and which of its lines.
+    pub log: Option<LogTrigger>,
+    /// on_bus: which event names; never all of them.
+    pub subscribe: Option<regex::Regex>,
 }
 
 impl TriggerSpec {
-    pub const KINDS: [&'static str; 4] = ["on_mail", "on_tick", "on_event", "on_action"];
+    pub const KINDS: [&'static str; 6] =
+        ["on_mail", "on_tick", "on_event", "on_action", "on_log", "on_bus"];
+}
+
+/// The lines that an on_log recipe sees.
+#[derive(Clone, Debug)]
+pub struct LogTrigger {
+    /// An absolute path, written in the one plain way.
+    pub path: String,
+    /// `None` means every line. Its groups become fields of the event.
+    pub pattern: Option<regex::Regex>,
+}
+
+impl LogTrigger {
+    /// Groups of a pattern, the whole match not counted.
+    pub const MAX_GROUPS: usize = 32;
+
+    pub fn takes(&self, line: &str) -> bool {
+        self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(line))
+    }
 }
 
 /// The host's filter stages, in the order in which they are applied, and the

@@ -22,6 +22,7 @@ mod grant_history;
 mod journal_columns;
 mod journal_list;
 mod journal_query;
+mod log_positions;
 mod migrations;
 mod outbox_ends;
 mod outbox_rows;

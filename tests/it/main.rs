@@ -21,6 +21,7 @@ mod kill_nine;
 mod layers;
 mod limits;
 mod lineage;
+mod log_tail;
 mod message_is_data;
 mod old_scripts;
 mod python_recipe;

@@ -1,14 +1,12 @@
 //! `[[gather]]`: what the host fetches for a recipe between the filter and the
-//! evaluators. A path is a literal: nothing that a sender wrote gets into it.
+//! evaluators. How a path is written is in `plain_path.rs`.
 
 use super::reading::Reading;
-use super::{GatherSource, GatherSpec};
-use crate::strict_toml::{Placed, Table};
+use super::{GatherSource, GatherSpec, plain_path};
+use crate::strict_toml::Table;
 
 const KEYS: [&str; 4] = ["name", "source", "path", "max_bytes"];
 const MAX_ENTRIES: usize = 16;
-/// The longest path that the kernel takes is a little shorter.
-const MAX_PATH_BYTES: usize = 4096;
 
 /// Reads the entries, in their order.
 pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> Vec<GatherSpec> {
@@ -65,37 +63,11 @@ fn entry(reading: &Reading<'_>, table: &Table<'_>) -> Option<(GatherSpec, usize,
     let name = table.text("name");
     let path = table.text("path");
     let checked_name = name.and_then(|name| reading.name(name, "[[gather]] name"));
-    let checked_path = path.and_then(|path| check_path(reading, path));
+    let checked_path = path.and_then(|path| plain_path::check(reading, path, "[[gather]] path"));
     let spec = GatherSpec {
         name: checked_name?,
         source: GatherSource::File(checked_path?),
         max_bytes: max_bytes?,
     };
     Some((spec, name?.at, path?.at))
-}
-
-/// One way of writing each path, so that the grant, which is compared as text,
-/// and the file mean the same.
-fn check_path(reading: &Reading<'_>, path: Placed<&str>) -> Option<String> {
-    let text = path.value;
-    let wrong = if !text.starts_with('/') {
-        "is not absolute"
-    } else if text.ends_with('/') {
-        "ends with a slash: it names a folder"
-    } else if text.len() > MAX_PATH_BYTES {
-        "is too long"
-    } else if text.chars().any(char::is_control) {
-        "holds a control character"
-    } else if text.contains("{{") {
-        "holds a placeholder: nothing that a sender wrote gets into it"
-    } else if text.split('/').skip(1).any(|part| matches!(part, "" | "." | "..")) {
-        "holds an empty part, . or .."
-    } else {
-        return Some(text.to_owned());
-    };
-    let shown: String = text.chars().take(120).collect();
-    let what = format!("[[gather]] path {shown:?} {wrong}");
-    let expected = "the plain path of one file, such as /var/log/node/serve.log";
-    reading.sink.error_expected(path.at, what, expected);
-    None
 }
