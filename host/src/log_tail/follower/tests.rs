@@ -458,8 +458,8 @@ proptest! {
         let text = |number: &mut u32| {
             *number += 1;
             // Some are longer than what a fingerprint covers.
-            let long = if *number % 5 == 0 { "x".repeat(300) } else { String::new() };
-            format!("L{number}{}{long}", if *number % 3 == 0 { UNWANTED } else { "" })
+            let long = if number.is_multiple_of(5) { "x".repeat(300) } else { String::new() };
+            format!("L{number}{}{long}", if number.is_multiple_of(3) { UNWANTED } else { "" })
         };
         for step in steps {
             let at_path = fake.0.borrow().at_path;
