@@ -9,12 +9,13 @@ use std::path::PathBuf;
 
 use thrall_guest_builder::{Request, build};
 
-const BUNDLED: [&str; 7] = [
+const BUNDLED: [&str; 8] = [
     "declarative-filter",
     "declarative-rules",
     "declarative-steps",
     "repeat-offender",
     "ack-noise",
+    "log-groups",
     "outbound-guard",
     "peer-watch",
 ];

@@ -55,10 +55,14 @@ pub const FILES: &[ShippedFile] = &[
     shipped!(grant "faq-responder"),
     shipped!(recipe "health-check"),
     shipped!(grant "health-check"),
+    shipped!(recipe "log-watch"),
+    shipped!(grant "log-watch"),
     shipped!(recipe "mail-digest"),
     shipped!(grant "mail-digest"),
     shipped!(recipe "mail-triage"),
     shipped!(grant "mail-triage"),
+    shipped!(recipe "oom-recovery"),
+    shipped!(grant "oom-recovery"),
     shipped!(recipe "outbound-guard"),
     shipped!(grant "outbound-guard"),
     shipped!(recipe "peer-id-change"),
@@ -74,6 +78,7 @@ pub const FILES: &[ShippedFile] = &[
     shipped!(recipe "task-failures"),
     shipped!(grant "task-failures"),
     shipped!("recipes/ack-noise.wasm", built "ack-noise.wasm"),
+    shipped!("recipes/log-groups.wasm", built "log-groups.wasm"),
     shipped!("recipes/outbound-guard.wasm", built "outbound-guard.wasm"),
     shipped!("recipes/peer-watch.wasm", built "peer-watch.wasm"),
     shipped!("recipes/repeat-offender.wasm", built "repeat-offender.wasm"),
@@ -91,4 +96,5 @@ pub const BUNDLED: &[(&str, &[u8])] = &[
 pub const EXAMPLES: &[(&str, &[u8])] = &[
     ("repeat-offender", include_bytes!(concat!(env!("OUT_DIR"), "/repeat-offender.wasm"))),
     ("ack-noise", include_bytes!(concat!(env!("OUT_DIR"), "/ack-noise.wasm"))),
+    ("log-groups", include_bytes!(concat!(env!("OUT_DIR"), "/log-groups.wasm"))),
 ];
