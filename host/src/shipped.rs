@@ -98,3 +98,31 @@ pub const EXAMPLES: &[(&str, &[u8])] = &[
     ("ack-noise", include_bytes!(concat!(env!("OUT_DIR"), "/ack-noise.wasm"))),
     ("log-groups", include_bytes!(concat!(env!("OUT_DIR"), "/log-groups.wasm"))),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_recipe_is_written_with_its_grant_and_its_components() {
+        let has = |path: &str| FILES.iter().any(|file| file.path == path);
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes-wasm");
+        for (kind, written) in [("toml", "recipes"), ("grants", "grants")] {
+            for entry in std::fs::read_dir(sources.join(kind)).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap();
+                let there = FILES.iter().find(|file| file.path == format!("{written}/{name}"));
+                assert_eq!(there.unwrap().content, std::fs::read(&path).unwrap(), "{name}");
+            }
+        }
+        for file in FILES.iter().filter(|file| file.path.starts_with("recipes/")) {
+            let Ok(text) = std::str::from_utf8(file.content) else { continue };
+            for line in text.lines().filter(|line| line.starts_with("component = ")) {
+                let component = line.split('"').nth(1).unwrap();
+                assert!(has(&format!("recipes/{component}")), "{}: {component}", file.path);
+            }
+        }
+    }
+}

@@ -40,7 +40,11 @@ pub(super) async fn apply(
         if input.envelope.is_question() {
             "blocked".clone_into(&mut run.filter.decision);
             let verdict = host_verdict("block", why);
-            return Ok(Filtered::Decided(Box::new(Decided::by_host(input, EvalType::Filter, verdict))));
+            return Ok(Filtered::Decided(Box::new(Decided::by_host(
+                input,
+                EvalType::Filter,
+                verdict,
+            ))));
         }
         return Ok(skip(run, why));
     }

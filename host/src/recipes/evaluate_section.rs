@@ -237,7 +237,7 @@ fn check_rules(reading: &Reading<'_>, table: &Table<'_>) {
 /// A rule that goes by the length of a field.
 fn check_length(reading: &Reading<'_>, rule: &Table<'_>) {
     reading.rule_field(rule, "field", Stage::Evaluate);
-    drop(rule.integer::<u32>("longer_than", 0..=MAX_LENGTH));
+    let _: Option<u32> = rule.integer("longer_than", 0..=MAX_LENGTH);
     if rule.has("pattern") {
         let what = format!("{} has longer_than and pattern: write two rules", rule.name());
         reading.sink.error(rule.at_key("pattern"), what);

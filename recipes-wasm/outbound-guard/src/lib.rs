@@ -98,9 +98,10 @@ fn judge(envelope: &Envelope, config: &Config) -> Verdict {
     match strictest {
         Policy::Pass => Verdict::new("pass", [&found, ", all of it allowed"].concat()),
         Policy::Block => Verdict::new("block", found),
-        Policy::Redact if is_outside_body => {
-            Verdict::new("block", [&found, ", and not in the body, where it could be taken out"].concat())
-        }
+        Policy::Redact if is_outside_body => Verdict::new(
+            "block",
+            [&found, ", and not in the body, where it could be taken out"].concat(),
+        ),
         Policy::Redact => redacted(envelope.field("body_text").unwrap_or_default(), config, found),
     }
 }

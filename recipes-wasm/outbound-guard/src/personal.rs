@@ -39,7 +39,8 @@ fn addresses(text: Text<'_>, found: &mut Vec<Finding>) {
 }
 
 fn address(text: Text<'_>, sign: usize) -> Option<(usize, usize)> {
-    let is_local = |byte: u8| is_token(byte) || matches!(byte, b'.' | b'+' | b'%' | b'\'') || byte >= 0x80;
+    let is_local =
+        |byte: u8| is_token(byte) || matches!(byte, b'.' | b'+' | b'%' | b'\'') || byte >= 0x80;
     let mut from = sign;
     while sign - from < MOST_LOCAL_BYTES && is_local(text.before(from)) {
         from -= 1;
@@ -126,21 +127,15 @@ fn is_account(signs: &[u8]) -> bool {
 }
 
 /// How a card's number is grouped; one group means not at all.
-const GROUPINGS: [&[usize]; 9] = [
-    &[4, 4, 4, 4],
-    &[4, 4, 4, 4, 3],
-    &[4, 6, 5],
-    &[4, 6, 4],
-    &[16],
-    &[13],
-    &[14],
-    &[15],
-    &[19],
-];
+const GROUPINGS: [&[usize]; 9] =
+    [&[4, 4, 4, 4], &[4, 4, 4, 4, 3], &[4, 6, 5], &[4, 6, 4], &[16], &[13], &[14], &[15], &[19]];
 
 fn card(text: Text<'_>, from: usize) -> Option<Finding> {
     let before = text.before(from);
-    if !text.at(from).is_ascii_digit() || is_token(before) || matches!(before, b'.' | b'+' | b'#' | b'/' | b',') {
+    if !text.at(from).is_ascii_digit()
+        || is_token(before)
+        || matches!(before, b'.' | b'+' | b'#' | b'/' | b',')
+    {
         return None;
     }
     GROUPINGS.iter().find_map(|groups| {

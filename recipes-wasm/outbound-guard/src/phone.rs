@@ -53,7 +53,8 @@ const MOST_READ: usize = 32;
 
 impl Number {
     fn read(text: Text<'_>, from: usize) -> Self {
-        let mut number = Self { groups: Vec::new(), separators: Vec::new(), digits: Vec::new(), end: from };
+        let mut number =
+            Self { groups: Vec::new(), separators: Vec::new(), digits: Vec::new(), end: from };
         let mut at = if text.at(from) == b'+' { from + 1 } else { from };
         let mut is_apart = true;
         while at < text.len() {
@@ -86,7 +87,8 @@ impl Number {
 
     fn is_phone(&self, text: Text<'_>, from: usize, is_labelled: bool) -> bool {
         let before = text.before(from);
-        let is_begun = !is_token(before) && !matches!(before, b'.' | b'+' | b'/' | b'$' | b'#' | b',');
+        let is_begun =
+            !is_token(before) && !matches!(before, b'.' | b'+' | b'/' | b'$' | b'#' | b',');
         let after = text.at(self.end);
         let is_ended = !is_word(after) && !matches!(after, b'_' | b'%' | b'@');
         let count = self.digits.len();
@@ -104,7 +106,10 @@ impl Number {
         }
         if begins(&[0, 0]) {
             let third = self.digits.get(2).copied().unwrap_or(0);
-            return third != 0 && (10..=MOST_DIGITS + 2).contains(&count) && self.groups.len() >= 2 && !self.has_dots();
+            return third != 0
+                && (10..=MOST_DIGITS + 2).contains(&count)
+                && self.groups.len() >= 2
+                && !self.has_dots();
         }
         if begins(&[0]) && second != 0 {
             let first = self.groups.first().copied().unwrap_or(0);
@@ -138,7 +143,9 @@ fn is_separator(text: Text<'_>, at: usize, is_first: bool) -> bool {
         b' ' => next.is_ascii_digit() || next == b'(',
         b'-' | b'.' | b'/' => next.is_ascii_digit() && !is_first,
         b'(' => next.is_ascii_digit(),
-        b')' => next.is_ascii_digit() || matches!(next, b' ' | b'-') && text.at(at + 2).is_ascii_digit(),
+        b')' => {
+            next.is_ascii_digit() || matches!(next, b' ' | b'-') && text.at(at + 2).is_ascii_digit()
+        }
         _ => false,
     }
 }

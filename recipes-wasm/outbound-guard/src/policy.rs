@@ -70,9 +70,10 @@ impl Config {
     pub(crate) fn allows(&self, kind: Kind, found: &str) -> bool {
         match kind {
             Kind::Email => self.allow.iter().any(|own| is_own_address(own, found)),
-            Kind::Phone | Kind::Iban => {
-                self.allow.iter().any(|own| own.contains(|c: char| c.is_ascii_digit()) && bare(own).eq(bare(found)))
-            }
+            Kind::Phone | Kind::Iban => self
+                .allow
+                .iter()
+                .any(|own| own.contains(|c: char| c.is_ascii_digit()) && bare(own).eq(bare(found))),
             _ => false,
         }
     }

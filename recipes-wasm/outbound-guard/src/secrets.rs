@@ -26,7 +26,9 @@ fn armoured(text: Text<'_>, found: &mut Vec<Finding>) {
         let label = begin + BEGIN.len();
         let label_end = text.skip_at_most(label, MOST_LABEL_BYTES, |byte| byte != b'-');
         from = label;
-        if text.part(label, label_end).contains("PRIVATE KEY") && text.starts_with(label_end, DASHES) {
+        if text.part(label, label_end).contains("PRIVATE KEY")
+            && text.starts_with(label_end, DASHES)
+        {
             let end = text
                 .find(label_end, "-----END ")
                 .and_then(|end| text.find(end + BEGIN.len() - 2, DASHES))
@@ -165,8 +167,11 @@ fn word(text: Text<'_>, from: usize, end: usize) -> Option<Finding> {
     // A longer word with marks in it is a name, where the vendor has none.
     let is_long = (vendor.least..=vendor.most).contains(&end.saturating_sub(rest));
     let is_one = vendor.has_marks || text.bytes(rest, end).iter().all(u8::is_ascii_alphanumeric);
-    (is_long && is_one && is_random(text.bytes(rest, end)))
-        .then_some(Finding { kind: vendor.kind, from, to: end })
+    (is_long && is_one && is_random(text.bytes(rest, end))).then_some(Finding {
+        kind: vendor.kind,
+        from,
+        to: end,
+    })
 }
 
 /// The number of a bot before its token.
@@ -196,9 +201,13 @@ fn web_token(text: Text<'_>, from: usize, header_end: usize) -> Option<Finding> 
 
 fn bearer(text: Text<'_>, end: usize) -> Option<Finding> {
     let from = text.skip_at_most(end, 3, |byte| byte == b' ');
-    let to = text.skip(from, |byte| is_token(byte) || matches!(byte, b'.' | b'~' | b'+' | b'/' | b'='));
-    (from > end && to - from >= 20 && is_random(text.bytes(from, to)))
-        .then_some(Finding { kind: Kind::Token, from, to })
+    let to =
+        text.skip(from, |byte| is_token(byte) || matches!(byte, b'.' | b'~' | b'+' | b'/' | b'='));
+    (from > end && to - from >= 20 && is_random(text.bytes(from, to))).then_some(Finding {
+        kind: Kind::Token,
+        from,
+        to,
+    })
 }
 
 /// Ends of names behind which a secret stands; `_` and `-` left out.
@@ -227,9 +236,8 @@ const LABELS: [&str; 21] = [
 ];
 
 /// What makes the word `key` behind it a label.
-const QUALIFIERS: [&str; 9] = [
-    "api", "secret", "private", "access", "signing", "encryption", "account", "master", "auth",
-];
+const QUALIFIERS: [&str; 9] =
+    ["api", "secret", "private", "access", "signing", "encryption", "account", "master", "auth"];
 
 const LONGEST_LABEL: usize = 64;
 
@@ -294,7 +302,10 @@ fn is_quote(byte: u8) -> bool {
 fn is_value(byte: u8) -> bool {
     byte.is_ascii_graphic()
         && !is_quote(byte)
-        && !matches!(byte, b'<' | b'>' | b'(' | b')' | b'{' | b'}' | b'[' | b']' | b',' | b';' | b':' | b'=')
+        && !matches!(
+            byte,
+            b'<' | b'>' | b'(' | b')' | b'{' | b'}' | b'[' | b']' | b',' | b';' | b':' | b'='
+        )
 }
 
 /// The value behind a label, if it looks like a secret.
@@ -304,7 +315,9 @@ fn value_of(text: Text<'_>, label_end: usize, label: Label) -> Option<(usize, us
     let mut is_said = false;
     for sign in [":=", "=>", ":", "=", "is "] {
         if text.starts_with_any_case(from, sign) {
-            from = text.skip_at_most(from + sign.len(), 8, |byte| blank(byte) || byte == b'\r' || byte == b'\n');
+            from = text.skip_at_most(from + sign.len(), 8, |byte| {
+                blank(byte) || byte == b'\r' || byte == b'\n'
+            });
             is_said = true;
             break;
         }
@@ -323,7 +336,10 @@ fn value_of(text: Text<'_>, label_end: usize, label: Label) -> Option<(usize, us
         return None;
     }
     // What the value's own alphabet does not have may still belong to it.
-    Some((from, text.skip(from + value.len(), |byte| is_value(byte) || matches!(byte, b':' | b'='))))
+    Some((
+        from,
+        text.skip(from + value.len(), |byte| is_value(byte) || matches!(byte, b':' | b'=')),
+    ))
 }
 
 /// Names of variables and what people write in place of a secret.
@@ -339,7 +355,8 @@ fn is_placeholder(value: &[u8]) -> bool {
 fn is_unmistakable(value: &[u8]) -> bool {
     let is_hex = value.len() >= 32 && value.iter().all(u8::is_ascii_hexdigit);
     let has = |fits: fn(&u8) -> bool| value.iter().any(fits);
-    let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    let is_mixed =
+        has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
     (is_hex || value.len() >= 20 && is_mixed) && is_key(value)
 }
 
@@ -357,21 +374,22 @@ fn is_mixed(part: &[u8]) -> bool {
     let count = |fits: fn(&u8) -> bool| part.iter().filter(|byte| fits(byte)).count();
     let (digits, upper, lower) =
         (count(u8::is_ascii_digit), count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
-    part.len() >= 8 && digits >= 1 && upper + lower >= 1 || part.len() >= 16 && upper >= 4 && lower >= 4
+    part.len() >= 8 && digits >= 1 && upper + lower >= 1
+        || part.len() >= 16 && upper >= 4 && lower >= 4
 }
 
 /// Eight characters of three kinds, or of letters and digits without a mark:
 /// a chosen password, not a word, a path or a name.
 fn is_password(value: &[u8]) -> bool {
     let has = |fits: fn(&u8) -> bool| usize::from(value.iter().any(fits));
-    let is_sign = |byte: &u8| byte.is_ascii_punctuation() && !matches!(byte, b'-' | b'_' | b'.' | b'/' | b'?');
+    let is_sign = |byte: &u8| {
+        byte.is_ascii_punctuation() && !matches!(byte, b'-' | b'_' | b'.' | b'/' | b'?')
+    };
     let letters = has(u8::is_ascii_lowercase) + has(u8::is_ascii_uppercase);
     let digits = has(u8::is_ascii_digit);
     let has_marks = value.iter().any(|byte| matches!(byte, b'-' | b'_' | b'.' | b'/'));
     let signs = usize::from(value.iter().any(is_sign));
-    value.len() >= 8
-        && letters > 0
-        && (letters + digits + signs >= 3 || digits == 1 && !has_marks)
+    value.len() >= 8 && letters > 0 && (letters + digits + signs >= 3 || digits == 1 && !has_marks)
 }
 
 /// `postgres://name:password@host`: the password.
@@ -379,7 +397,9 @@ fn in_addresses(text: Text<'_>, found: &mut Vec<Finding>) {
     let mut at = 0;
     while let Some(begin) = text.find(at, "://") {
         let from = begin + "://".len();
-        let end = text.skip(from, |byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'"' | b'\'' | b'<' | b'>'));
+        let end = text.skip(from, |byte| {
+            byte.is_ascii_graphic() && !matches!(byte, b'/' | b'"' | b'\'' | b'<' | b'>')
+        });
         at = from;
         let name_end = text.skip_at_most(from, end - from, |byte| !matches!(byte, b':' | b'@'));
         if text.at(name_end) != b':' {
@@ -389,7 +409,10 @@ fn in_addresses(text: Text<'_>, found: &mut Vec<Finding>) {
         let last = text.bytes(password, end).iter().rposition(|byte| *byte == b'@');
         if let Some(length) = last.filter(|length| *length >= 3) {
             let to = password + length;
-            if !is_placeholder(text.bytes(password, to)) && text.at(password) != b'[' && text.at(password) != b'{' {
+            if !is_placeholder(text.bytes(password, to))
+                && text.at(password) != b'['
+                && text.at(password) != b'{'
+            {
                 found.push(Finding { kind: Kind::Secret, from: password, to });
             }
             at = end;

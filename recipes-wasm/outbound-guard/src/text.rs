@@ -41,7 +41,12 @@ impl<'a> Text<'a> {
     }
 
     /// As [`Self::skip`], at most so many bytes.
-    pub(crate) fn skip_at_most(&self, from: usize, most: usize, fits: impl Fn(u8) -> bool) -> usize {
+    pub(crate) fn skip_at_most(
+        &self,
+        from: usize,
+        most: usize,
+        fits: impl Fn(u8) -> bool,
+    ) -> usize {
         let rest = self.bytes.get(from..).unwrap_or_default();
         from + rest.iter().take(most).take_while(|byte| fits(**byte)).count()
     }

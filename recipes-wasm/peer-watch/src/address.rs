@@ -32,7 +32,9 @@ fn parts(envelope: &Envelope) -> Option<(String, String)> {
     let port: u16 = envelope.field("port")?.parse().ok()?;
     let is_id = id.len() == FULL_ID_LEN && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let is_host = (1..=MOST_HOST_BYTES).contains(&host.len())
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'_'));
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'_'));
     (is_id && is_host).then(|| ([&host, ":", &port.to_string()].concat(), id))
 }
 
@@ -57,7 +59,10 @@ mod tests {
         assert_eq!((first.action.as_str(), first.field("id")), ("remember", Some(old.as_str())));
         assert_eq!(judged(added(&old), Some(&old)).action, "remember");
         let changed = judged(added(&new), Some(&old));
-        assert_eq!((changed.action.as_str(), changed.field("known")), ("changed", Some(old.as_str())));
+        assert_eq!(
+            (changed.action.as_str(), changed.field("known")),
+            ("changed", Some(old.as_str()))
+        );
         assert_eq!(changed.field("id"), Some(new.to_lowercase().as_str()));
     }
 

@@ -51,15 +51,16 @@ pub(crate) fn judge(
 ) -> Result<Verdict, String> {
     let peers = read(peers)?;
     let limit = now.saturating_sub(config.stale_after_hours.max(1).saturating_mul(HOUR_MS));
-    let stale: Vec<(&String, &Peer)> = peers.iter().filter(|(_, peer)| peer.seen_ms < limit).collect();
+    let stale: Vec<(&String, &Peer)> =
+        peers.iter().filter(|(_, peer)| peer.seen_ms < limit).collect();
     let reported = remembered(REPORTED).unwrap_or_default();
     let was_told = |id: &str| reported.split(',').any(|known| known == id);
     let fresh: Vec<&(&String, &Peer)> = stale.iter().filter(|(id, _)| !was_told(id)).collect();
     let (all, many) = (peers.len().to_string(), stale.len().to_string());
     let hours = config.stale_after_hours.max(1).to_string();
     let reason = [&many, " of ", &all, " peers were not seen for ", &hours, " h"].concat();
-    let is_alarm =
-        peers.len() >= FEWEST_FOR_ALARM && stale.len() * 100 >= peers.len() * config.alarm_percent.clamp(1, 100);
+    let is_alarm = peers.len() >= FEWEST_FOR_ALARM
+        && stale.len() * 100 >= peers.len() * config.alarm_percent.clamp(1, 100);
     let ids: Vec<&str> = stale.iter().take(MOST_REMEMBERED).map(|(id, _)| id.as_str()).collect();
     let now_told = ids.join(",");
     let action = match (fresh.is_empty(), now_told == reported) {
@@ -164,7 +165,9 @@ mod tests {
     fn row(id: &str, hours_ago: u64) -> String {
         let seen = (NOW - hours_ago * HOUR_MS) / 1000;
         let id = id.repeat(32);
-        format!("{{\"node_id\": \"{id}\", \"host\": \"10.0.0.1\", \"load\": {{\"cpu\": 1}}, \"last_seen\": {seen}.5}}")
+        format!(
+            "{{\"node_id\": \"{id}\", \"host\": \"10.0.0.1\", \"load\": {{\"cpu\": 1}}, \"last_seen\": {seen}.5}}"
+        )
     }
 
     fn peers(rows: &[(&str, u64)]) -> String {
@@ -181,7 +184,10 @@ mod tests {
     fn a_peer_that_is_gone_is_told_once() {
         let one = peers(&[("aa", 1), ("bb", 30), ("cc", 2), ("dd", 3)]);
         let verdict = judged(&one, "");
-        assert_eq!((verdict.action.as_str(), verdict.reason.as_str()), ("report", "1 of 4 peers were not seen for 24 h"));
+        assert_eq!(
+            (verdict.action.as_str(), verdict.reason.as_str()),
+            ("report", "1 of 4 peers were not seen for 24 h")
+        );
         assert_eq!(verdict.field("stale"), Some("bbbbbbbbbbbbbbbb"));
         assert_eq!(verdict.field("list"), Some("bbbbbbbbbbbbbbbb at 10.0.0.1, last seen 29 h ago"));
         assert_eq!(judged(&one, "bbbbbbbbbbbbbbbb").action, "log");
@@ -200,7 +206,10 @@ mod tests {
 
     #[test]
     fn half_of_them_gone_is_an_alarm_but_not_one_of_two() {
-        assert_eq!(judged(&peers(&[("aa", 1), ("bb", 30), ("cc", 40), ("dd", 3)]), "").action, "alarm");
+        assert_eq!(
+            judged(&peers(&[("aa", 1), ("bb", 30), ("cc", 40), ("dd", 3)]), "").action,
+            "alarm"
+        );
         assert_eq!(judged(&peers(&[("aa", 1), ("bb", 30)]), "").action, "report");
         assert_eq!(judged("[]", "").action, "log");
     }
