@@ -38,6 +38,7 @@ mod roles_users;
 mod sandbox;
 mod scenarios;
 mod seed_recipes;
+mod shipped;
 mod side_by_side;
 mod sockets;
 mod stage;
