@@ -61,6 +61,9 @@ const ADDRESSING: [&str; 6] =
 /// for the rest of it.
 const MOST_BODY_BYTES: usize = 60 * 1024;
 
+/// A mail that is a list of addresses is no mail with an address in it.
+const MOST_TAKEN_OUT: usize = 1000;
+
 /// The type that the macro below turns into a component.
 #[derive(Debug)]
 pub struct OutboundGuard;
@@ -78,9 +81,11 @@ fn judge(envelope: &Envelope, config: &Config) -> Verdict {
     let mut counts = Counts::default();
     let mut strictest = Policy::Pass;
     let mut is_outside_body = false;
+    let mut in_body = Vec::new();
     let fields = envelope.fields.iter().filter(|field| !ADDRESSING.contains(&field.name.as_str()));
     for Field { name, value } in fields {
-        for finding in scan(value, config) {
+        let found = scan(value, config);
+        for finding in &found {
             let policy = config.policy(finding.kind);
             // The body once as text and once as JSON is one body.
             if name != "body_json" || !counts.has(finding.kind) {
@@ -90,32 +95,35 @@ fn judge(envelope: &Envelope, config: &Config) -> Verdict {
             // A redaction replaces the whole body, its JSON form as well.
             is_outside_body |= policy == Policy::Redact && !name.starts_with("body_");
         }
+        if name == "body_text" {
+            in_body = found;
+        }
     }
     if counts.is_empty() {
         return Verdict::new("pass", "nothing found");
     }
     let found = ["found ", &counts.to_string()].concat();
+    let block = |why: &str| Verdict::new("block", [&found, why].concat());
     match strictest {
         Policy::Pass => Verdict::new("pass", [&found, ", all of it allowed"].concat()),
-        Policy::Block => Verdict::new("block", found),
-        Policy::Redact if is_outside_body => Verdict::new(
-            "block",
-            [&found, ", and not in the body, where it could be taken out"].concat(),
-        ),
-        Policy::Redact => redacted(envelope.field("body_text").unwrap_or_default(), config, found),
-    }
-}
-
-fn redacted(body: &str, config: &Config, found: String) -> Verdict {
-    match redact(body, config) {
-        Some(text) if text.len() > MOST_BODY_BYTES => {
-            Verdict::new("block", [&found, ", too long to be sent without it"].concat())
+        Policy::Block => block(""),
+        Policy::Redact if is_outside_body => {
+            block(", and not in the body, where it could be taken out")
         }
-        Some(text) => {
-            let mut verdict = Verdict::new("redact", found);
-            verdict.fields.push(Field::new("body", text));
-            verdict
+        Policy::Redact if in_body.len() > MOST_TAKEN_OUT => block(", too much to be taken out"),
+        Policy::Redact => {
+            let body = envelope.field("body_text").unwrap_or_default();
+            match redact(body, in_body, config) {
+                Some(text) if text.len() > MOST_BODY_BYTES => {
+                    block(", too long to be sent without it")
+                }
+                Some(text) => {
+                    let mut verdict = Verdict::new("redact", found);
+                    verdict.fields.push(Field::new("body", text));
+                    verdict
+                }
+                None => block(", and it cannot be taken out"),
+            }
         }
-        None => Verdict::new("block", [&found, ", and it cannot be taken out"].concat()),
     }
 }

@@ -7,8 +7,13 @@ use std::cmp::Ordering;
 use crate::kind::{Finding, Kind};
 use crate::text::Text;
 
-/// <https://github.com/bitcoin/bips/blob/master/bip-0039/english.txt>, sorted.
+/// <https://github.com/bitcoin/bips/blob/master/bip-0039/english.txt>, sorted,
+/// each word filled up to eight letters: to be searched where it lies, because
+/// taking it apart first would cost more than looking at a whole mail.
 const LIST: &str = include_str!("bip39-english.txt");
+const WORDS: usize = 2048;
+const LINE_BYTES: usize = 9;
+const FILLER: u8 = b'.';
 const FEWEST_WORDS: usize = 12;
 /// Between two words: spaces, a number, a comma, quotes.
 const MOST_BETWEEN: usize = 8;
@@ -68,28 +73,31 @@ fn words(text: Text<'_>) -> Vec<(usize, usize)> {
     }
 }
 
-/// Whether the list has the word. Searched where it lies: taking it apart first
-/// would cost more than the whole mail.
 fn is_listed(word: &str) -> bool {
-    if !(3..=8).contains(&word.len()) {
+    if !(3..LINE_BYTES).contains(&word.len()) {
         return false;
     }
-    let list = LIST.as_bytes();
-    let (mut low, mut high) = (0, list.len());
+    let mut wanted = [FILLER; LINE_BYTES - 1];
+    for (place, byte) in wanted.iter_mut().zip(word.bytes()) {
+        *place = byte.to_ascii_lowercase();
+    }
+    // Eight letters are one number, in the same order.
+    let wanted = u64::from_be_bytes(wanted);
+    let (mut low, mut high) = (0, WORDS);
     while low < high {
-        let middle = low + (high - low) / 2;
-        let line = list.get(..middle).and_then(|head| head.iter().rposition(|byte| *byte == b'\n'));
-        let from = line.map_or(0, |line| line + 1);
-        let rest = list.get(from..).unwrap_or_default();
-        let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-        let listed = rest.iter().take(length).copied();
-        match listed.cmp(word.bytes().map(|byte| byte.to_ascii_lowercase())) {
+        let middle = usize::midpoint(low, high);
+        match wanted.cmp(&listed(middle)) {
             Ordering::Equal => return true,
-            Ordering::Less => low = from + length + 1,
-            Ordering::Greater => high = from,
+            Ordering::Greater => low = middle + 1,
+            Ordering::Less => high = middle,
         }
     }
     false
+}
+
+fn listed(index: usize) -> u64 {
+    let line = LIST.as_bytes().get(index * LINE_BYTES..).and_then(|rest| rest.first_chunk());
+    line.map_or(u64::MAX, |word| u64::from_be_bytes(*word))
 }
 
 #[cfg(test)]
@@ -98,12 +106,13 @@ mod tests {
 
     #[test]
     fn every_word_of_the_list_is_found_and_its_neighbours_are_not() {
-        assert_eq!(LIST.lines().count(), 2048);
+        let words: Vec<&str> = LIST.lines().map(|line| line.trim_end_matches('.')).collect();
+        assert_eq!((words.len(), LIST.len()), (WORDS, WORDS * LINE_BYTES));
         assert!(LIST.lines().is_sorted());
-        for word in LIST.lines() {
+        for word in &words {
             assert!(is_listed(word) && is_listed(&word.to_uppercase()), "{word}");
             let longer = format!("{word}q");
-            assert_eq!(is_listed(&longer), LIST.lines().any(|listed| listed == longer), "{longer}");
+            assert_eq!(is_listed(&longer), words.contains(&longer.as_str()), "{longer}");
         }
         for word in ["the", "and", "aaa", "zzz", "zo", "", "abandonment"] {
             assert!(!is_listed(word), "{word}");

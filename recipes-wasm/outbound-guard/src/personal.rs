@@ -82,6 +82,8 @@ const COUNTRIES: &str = "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR2
     PK24PL28PS29PT25QA29RO24RS22RU33SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28TL23TN24TR26UA29VA22\
     VG24XK20YE30";
 
+const LONGEST_ACCOUNT: usize = 34;
+
 fn account_length(country: &[u8]) -> Option<usize> {
     let entry = |index: usize| COUNTRIES.as_bytes().get(index * 4..index * 4 + 4);
     let (mut low, mut high) = (0, COUNTRIES.len() / 4);
@@ -110,18 +112,19 @@ fn account(text: Text<'_>, from: usize) -> Option<Finding> {
     }
     let length = account_length(text.bytes(from, from + 2))?;
     let mut at = from;
-    let mut signs: Vec<u8> = Vec::with_capacity(length);
-    while signs.len() < length {
-        let byte = text.at(at);
-        if byte.is_ascii_uppercase() || byte.is_ascii_digit() {
-            signs.push(byte);
-        } else if !matches!(byte, b' ' | b'-') || !is_word(text.at(at + 1)) {
+    let mut signs = [0; LONGEST_ACCOUNT];
+    for sign in signs.iter_mut().take(length) {
+        if matches!(text.at(at), b' ' | b'-') && is_word(text.at(at + 1)) {
+            at += 1;
+        }
+        *sign = text.at(at);
+        if !(sign.is_ascii_uppercase() || sign.is_ascii_digit()) {
             return None;
         }
         at += 1;
     }
-    let is_whole = !is_word(text.at(at));
-    (is_whole && is_account(&signs)).then_some(Finding { kind: Kind::Iban, from, to: at })
+    let is_whole = !is_word(text.at(at)) && signs.get(..length).is_some_and(is_account);
+    is_whole.then_some(Finding { kind: Kind::Iban, from, to: at })
 }
 
 /// The first four characters at the end, letters as 10 to 35: 1 modulo 97.
@@ -137,58 +140,70 @@ fn is_account(signs: &[u8]) -> bool {
     rest == 1
 }
 
-const MOST_CARD_DIGITS: usize = 19;
-
 /// How a card's number is grouped; one group means not at all.
 const GROUPINGS: [&[usize]; 9] =
     [&[4, 4, 4, 4], &[4, 4, 4, 4, 3], &[4, 6, 5], &[4, 6, 4], &[16], &[13], &[14], &[15], &[19]];
+const MOST_DIGITS: usize = 19;
+const MOST_GROUPS: usize = 5;
 
 fn card(text: Text<'_>, from: usize) -> Option<Finding> {
     let before = text.before(from);
-    if !text.at(from).is_ascii_digit()
-        || is_token(before)
-        || matches!(before, b'.' | b'+' | b'#' | b'/' | b',')
-    {
+    // No brand begins with another digit.
+    let begins = matches!(text.at(from), b'2'..=b'6')
+        && !is_token(before)
+        && !matches!(before, b'.' | b'+' | b'#' | b'/' | b',');
+    if !begins {
         return None;
     }
-    let first = text.skip_at_most(from, MOST_CARD_DIGITS + 1, |byte| byte.is_ascii_digit()) - from;
-    let fitting = GROUPINGS.iter().filter(|groups| groups.first() == Some(&first));
-    fitting.map(|groups| grouped(text, from, groups)).find_map(|number| {
-        let (digits, to) = number?;
-        is_card(&digits).then_some(Finding { kind: Kind::Card, from, to })
+    let number = Groups::read(text, from);
+    GROUPINGS.iter().find_map(|grouping| {
+        let is_so = number.lengths.get(..grouping.len()) == Some(*grouping);
+        let to = *number.ends.get(grouping.len() - 1).filter(|_| is_so)?;
+        let next = text.at(to);
+        // One more group of four means that it is another number.
+        let more = number.lengths.get(grouping.len()).copied().unwrap_or(0);
+        let goes_on = is_token(next)
+            || next == b'.' && text.at(to + 1).is_ascii_digit()
+            || grouping.len() > 1 && more == 4;
+        let digits = number.digits.get(..grouping.iter().sum())?;
+        (!goes_on && is_card(digits)).then_some(Finding { kind: Kind::Card, from, to })
     })
 }
 
-/// The digits of a number that is grouped exactly so, and where it ends.
-fn grouped(text: Text<'_>, from: usize, groups: &[usize]) -> Option<(Vec<u8>, usize)> {
-    let mut digits = Vec::with_capacity(MOST_CARD_DIGITS);
-    let mut at = from;
-    let mut separator = None;
-    for (index, length) in groups.iter().enumerate() {
-        if index > 0 {
-            let sign = text.at(at);
-            if !matches!(sign, b' ' | b'-') || separator.is_some_and(|known| known != sign) {
-                return None;
+/// Groups of digits with one kind of separator between them.
+#[derive(Default)]
+struct Groups {
+    digits: [u8; MOST_DIGITS],
+    lengths: [usize; MOST_GROUPS],
+    ends: [usize; MOST_GROUPS],
+}
+
+impl Groups {
+    fn read(text: Text<'_>, from: usize) -> Self {
+        let mut groups = Self::default();
+        let (mut at, mut count, mut separator) = (from, 0, None);
+        for (length, group_end) in groups.lengths.iter_mut().zip(&mut groups.ends) {
+            let end = text.skip_at_most(at, MOST_DIGITS + 1, |byte| byte.is_ascii_digit());
+            for digit in text.bytes(at, end) {
+                if let Some(place) = groups.digits.get_mut(count) {
+                    *place = digit - b'0';
+                }
+                count += 1;
+            }
+            (*length, *group_end) = (end - at, end);
+            let sign = text.at(end);
+            let goes_on = matches!(sign, b' ' | b'-')
+                && separator.is_none_or(|known| known == sign)
+                && text.at(end + 1).is_ascii_digit()
+                && count <= MOST_DIGITS;
+            if !goes_on {
+                break;
             }
             separator = Some(sign);
-            at += 1;
+            at = end + 1;
         }
-        let end = text.skip_at_most(at, length + 1, |byte| byte.is_ascii_digit());
-        if end - at != *length {
-            return None;
-        }
-        digits.extend(text.bytes(at, end).iter().map(|byte| byte - b'0'));
-        at = end;
+        groups
     }
-    let next = text.at(at);
-    // One more group means that it is another number.
-    let goes_on = is_token(next)
-        || matches!(next, b' ' | b'.' | b',') && separator != Some(b'-') && {
-            let more = text.skip_at_most(at + 1, 5, |byte| byte.is_ascii_digit());
-            groups.len() > 1 && more == at + 5
-        }
-        || next == b'.' && text.at(at + 1).is_ascii_digit();
-    (!goes_on).then_some((digits, at))
 }
 
 fn is_card(digits: &[u8]) -> bool {

@@ -32,10 +32,11 @@ pub(crate) fn find(text: Text<'_>, found: &mut Vec<Finding>) {
     }
 }
 
+const LABELS: [&str; 10] =
+    ["tel", "telephone", "phone", "mobile", "cell", "fax", "whatsapp", "telefon", "handy", "mobil"];
+
 fn is_label(word: &str) -> bool {
-    ["tel", "telephone", "phone", "mobile", "cell", "fax", "whatsapp", "telefon", "handy", "mobil"]
-        .iter()
-        .any(|label| word.eq_ignore_ascii_case(label))
+    (3..=9).contains(&word.len()) && LABELS.iter().any(|label| word.eq_ignore_ascii_case(label))
 }
 
 /// Digits with single separators between them, as far as it takes to see
@@ -48,7 +49,6 @@ struct Number {
     lengths: [usize; MOST_GROUPS],
     groups: usize,
     dots: usize,
-    other_separators: usize,
     end: usize,
 }
 
@@ -60,23 +60,18 @@ impl Number {
         let mut number = Self { end: from, ..Self::default() };
         let mut at = if text.at(from) == b'+' { from + 1 } else { from };
         let mut is_apart = true;
-        // Separators count once another digit follows.
-        let (mut dots, mut others) = (0, 0);
+        // A separator counts once another digit follows.
+        let mut dots = 0;
         while at < text.len() {
             let byte = text.at(at);
             if byte.is_ascii_digit() {
                 number.add(byte - b'0', is_apart);
                 number.dots += dots;
-                number.other_separators += others;
-                (dots, others) = (0, 0);
+                dots = 0;
                 is_apart = false;
                 number.end = at + 1;
             } else if is_separator(text, at, number.count == 0) {
-                match byte {
-                    b'(' | b')' => {}
-                    b'.' => dots += 1,
-                    _ => others += 1,
-                }
+                dots += usize::from(byte == b'.');
                 is_apart = true;
             } else {
                 break;
@@ -130,7 +125,7 @@ impl Number {
             let third = self.digits().get(2).copied().unwrap_or(0);
             return third != 0
                 && (10..=MOST_DIGITS + 2).contains(&count)
-                && self.groups.len() >= 2
+                && self.groups >= 2
                 && self.dots == 0;
         }
         if begins(&[0]) && second != 0 {

@@ -1,19 +1,20 @@
 //! A text without what was found in it.
 
+use crate::kind::Finding;
 use crate::policy::{Config, Policy};
 use crate::scan::scan;
 
 /// Taking one thing out can bring another to light; not more often than this.
 const MOST_ROUNDS: usize = 4;
 
-/// `[REDACTED:kind]` in place of each finding that is to be taken out. `None`:
-/// something is left however often one tries.
-pub(crate) fn redact(text: &str, config: &Config) -> Option<String> {
-    let mut text = text.to_owned();
+/// `[REDACTED:kind]` in place of each finding that is to be taken out. `found` is
+/// what was found in the text. `None`: something is left however often one tries.
+pub(crate) fn redact(text: &str, found: Vec<Finding>, config: &Config) -> Option<String> {
+    let (mut text, mut found) = (text.to_owned(), found);
     for _ in 0..MOST_ROUNDS {
         let mut clean = String::with_capacity(text.len());
         let mut done = 0;
-        for finding in scan(&text, config) {
+        for finding in found {
             if config.policy(finding.kind) != Policy::Redact {
                 continue;
             }
@@ -28,6 +29,7 @@ pub(crate) fn redact(text: &str, config: &Config) -> Option<String> {
         }
         clean.push_str(text.get(done..)?);
         text = clean;
+        found = scan(&text, config);
     }
     None
 }

@@ -147,13 +147,14 @@ fn words(text: Text<'_>, found: &mut Vec<Finding>) {
 }
 
 fn word(text: Text<'_>, from: usize, end: usize) -> Option<Finding> {
-    if text.starts_with(from, "eyJ") {
+    let first = text.at(from);
+    if first == b'e' && text.starts_with(from, "eyJ") {
         return web_token(text, from, end);
     }
-    if text.starts_with_any_case(from, "bearer") && end == from + "bearer".len() {
+    if matches!(first, b'b' | b'B') && text.bytes(from, end).eq_ignore_ascii_case(b"bearer") {
         return bearer(text, end);
     }
-    if text.at(end) == b':' && is_bot_number(text, from, end) {
+    if first.is_ascii_digit() && text.at(end) == b':' && is_bot_number(text, from, end) {
         let to = text.skip(end + 1, is_token);
         let is_secret = to - end > 35 && is_random(text.bytes(end + 1, to));
         return is_secret.then_some(Finding { kind: Kind::Token, from, to });
@@ -293,7 +294,10 @@ fn label(text: Text<'_>, from: usize, end: usize, before: (usize, usize)) -> Opt
         let is_label = QUALIFIERS.iter().any(|qualifier| ends_with(word, qualifier));
         return (is_beside && is_label).then_some(Label::Other);
     }
-    let label = LABELS.iter().find(|label| ends_with(name, label))?;
+    let last = name.last().map(u8::to_ascii_lowercase);
+    let label = LABELS
+        .iter()
+        .find(|label| label.as_bytes().last().copied() == last && ends_with(name, label))?;
     let is_chosen = label.starts_with("pass") || *label == "pwd";
     Some(if is_chosen { Label::Password } else { Label::Other })
 }

@@ -111,6 +111,7 @@ fn shipped_grants_allow_what_the_recipes_ask_for_and_nothing_else() {
             smallest.raise_hourly(kind, grant.per_hour(kind).unwrap_or(0));
         }
         smallest.budget = grant.permissions.budget;
+        smallest.limits = grant.permissions.limits;
         assert_eq!(grant.permissions, smallest, "{name}");
     }
 }
