@@ -140,7 +140,7 @@ async fn stand_in(
 /// says for a flood, else its fallback; nothing if that is the same again.
 fn rate_limit_action(input: RunInput<'_>, denied: &str) -> Option<String> {
     let limit = input.revision.recipe.filter.rate_limit.as_ref();
-    let said = limit.map(|limit| limit.action.clone()).unwrap_or_else(|| fallback_action(input));
+    let said = limit.map_or_else(|| fallback_action(input), |limit| limit.action.clone());
     [said, "compile".to_owned()]
         .into_iter()
         .find(|action| action != denied && input.revision.recipe.actions.contains_key(action))
