@@ -22,7 +22,10 @@ pub(super) const OLD_KEYS: [Hint<'static>; 39] = [
     ("local", "its keys stand under [model]"),
     ("ollama", NONE_YET),
     ("openai", NONE_YET),
-    ("cascade", NONE_YET),
+    (
+        "cascade",
+        "each recipe has its own: write type = \"cascade\" and first = { prompt = \"triage-l1\" } under its [evaluate]",
+    ),
     (
         "model_path",
         "put the file into models/ with `thrall model pull NAME --from-file FILE`, then [model] default = \"NAME\"",
