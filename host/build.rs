@@ -9,13 +9,15 @@ use std::path::PathBuf;
 
 use thrall_guest_builder::{Request, build};
 
-const BUNDLED: [&str; 6] = [
+const BUNDLED: [&str; 8] = [
     "declarative-filter",
     "declarative-rules",
     "declarative-steps",
     "repeat-offender",
     "ack-noise",
     "log-groups",
+    "outbound-guard",
+    "peer-watch",
 ];
 
 /// What a bundled recipe is made of, seen from this package's folder. The

@@ -17,7 +17,7 @@ use crate::clock::{Clock, TimestampMs};
 use crate::config::Source;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::{self, Tier, TrustList};
-use crate::envelope::{Envelope, Field, HOST_TRIGGERS, descent, result_event};
+use crate::envelope::{Envelope, Field, HOST_TRIGGERS, SKILL_REQUEST, descent, result_event};
 use crate::fault_points::{FaultHook, FaultPoint};
 use crate::grants::Authority;
 use crate::ids::{Digest, EnvelopeSeq};
@@ -455,8 +455,10 @@ pub fn tier_of(rules: &EngineRules, envelope: &Envelope) -> Tier {
     if envelope.trigger == result_event::TRIGGER {
         return Tier::Unknown;
     }
+    // Who asks for a skill is its caller: such a question has no other sender.
+    let sender = if envelope.trigger == SKILL_REQUEST { "caller_node" } else { "from_node" };
     if rules.asserting_sources.iter().any(|source| source == envelope.vouching_source()) {
-        rules.trust.tier_of(envelope.text("from_node"))
+        rules.trust.tier_of(envelope.text(sender))
     } else {
         Tier::Unknown
     }
@@ -551,7 +553,8 @@ impl Shared {
                 }
                 Err(_) => pipeline::timed_out(input),
             };
-            let stops = revision.recipe.stop && commit.row.counted;
+            // What only says what it would do does not end the list either.
+            let stops = revision.recipe.stop && commit.row.counted && commit.row.mode.acts();
             commit.closes_envelope = is_last || stops;
             commit.children = self.children_of(job, &commit, now);
             (self.faults)(FaultPoint::Decided);
@@ -730,6 +733,28 @@ mod tests {
             tier_of(&rules, &event)
         };
         assert_eq!((tier("mailbox"), tier("bridge")), (Tier::Team, Tier::Unknown));
+    }
+
+    #[test]
+    fn who_asks_for_a_skill_is_judged_as_its_caller() {
+        let (team, blocked) = ("ab".repeat(32), "cd".repeat(32));
+        let rules = EngineRules {
+            trust: TrustList::new([(team.clone(), Tier::Team), (blocked.clone(), Tier::Blocked)])
+                .unwrap(),
+            asserting_sources: vec!["bridge".to_owned()],
+            ..EngineRules::default()
+        };
+        let tier = |source: &str, caller: &str| {
+            let event = Envelope {
+                trigger: SKILL_REQUEST.to_owned(),
+                source: source.to_owned(),
+                fields: vec![Field::new("caller_node", caller), Field::new("from_node", &team)],
+                ..Envelope::blank()
+            };
+            tier_of(&rules, &event)
+        };
+        assert_eq!((tier("bridge", &team), tier("bridge", &blocked)), (Tier::Team, Tier::Blocked));
+        assert_eq!((tier("bridge", ""), tier("other", &team)), (Tier::Unknown, Tier::Unknown));
     }
 
     #[test]

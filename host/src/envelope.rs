@@ -40,7 +40,10 @@ pub mod limits {
 pub const HOST_TRIGGERS: [&str; 3] = ["on_tick", "on_result", "on_action"];
 
 /// Triggers that ask: somebody waits for `pass`, `redact` or `block`.
-pub const QUESTIONS: [&str; 2] = ["on_mail_send", "on_skill_request"];
+pub const QUESTIONS: [&str; 2] = ["on_mail_send", SKILL_REQUEST];
+
+/// The question that names in `caller_node` who asks.
+pub const SKILL_REQUEST: &str = "on_skill_request";
 
 /// One named value of an envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -35,7 +35,18 @@ pub(super) async fn apply(
         return Ok(skip(run, &format!("denied, missing: {denial}")));
     }
     if input.tier == Tier::Blocked {
-        return Ok(skip(run, "sender is blocked"));
+        let why = "sender is blocked";
+        // To skip would be to have no objection.
+        if input.envelope.is_question() {
+            "blocked".clone_into(&mut run.filter.decision);
+            let verdict = host_verdict("block", why);
+            return Ok(Filtered::Decided(Box::new(Decided::by_host(
+                input,
+                EvalType::Filter,
+                verdict,
+            ))));
+        }
+        return Ok(skip(run, why));
     }
     if let (Some(bypass), Tier::Team) = (&spec.bypass, input.tier) {
         "bypass".clone_into(&mut run.filter.decision);

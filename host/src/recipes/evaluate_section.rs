@@ -48,6 +48,8 @@ const OLD_RULE_KEYS: [Hint<'static>; 2] = [
 const MAX_PRIORITY: i64 = 1000;
 const MAX_RULES: usize = 256;
 const MAX_HOTWIRES: usize = 16;
+/// No event has a field that is longer.
+const MAX_LENGTH: i64 = 64 * 1024;
 
 pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> Evaluation {
     let mut evaluators = hotwires(reading, top);
@@ -214,8 +216,12 @@ fn check_rules(reading: &Reading<'_>, table: &Table<'_>) {
         return;
     }
     for rule in rules {
-        rule.only(&["field", "pattern", "action", "reason"], &OLD_RULE_KEYS);
-        reading.check_rule(&rule, Stage::Evaluate);
+        rule.only(&["field", "pattern", "longer_than", "action", "reason"], &OLD_RULE_KEYS);
+        if rule.has("longer_than") {
+            check_length(reading, &rule);
+        } else {
+            reading.check_rule(&rule, Stage::Evaluate);
+        }
         if let Some(reason) = rule.text("reason") {
             // It is written to the journal as it stands.
             placeholders::refuse_placeholders(reading, reason, &format!("{} reason", rule.name()));
@@ -225,6 +231,16 @@ fn check_rules(reading: &Reading<'_>, table: &Table<'_>) {
         if let Some(text) = rule.text("action") {
             reading.mention(text.at, text.value, &by, Weight::Error);
         }
+    }
+}
+
+/// A rule that goes by the length of a field.
+fn check_length(reading: &Reading<'_>, rule: &Table<'_>) {
+    reading.rule_field(rule, "field", Stage::Evaluate);
+    let _: Option<u32> = rule.integer("longer_than", 0..=MAX_LENGTH);
+    if rule.has("pattern") {
+        let what = format!("{} has longer_than and pattern: write two rules", rule.name());
+        reading.sink.error(rule.at_key("pattern"), what);
     }
 }
 

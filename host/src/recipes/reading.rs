@@ -220,7 +220,7 @@ impl<'a> Reading<'a> {
     }
 
     /// What a rule looks at: a field of the event, or `root.name`.
-    fn rule_field(&self, table: &Table<'_>, key: &str, stage: Stage) {
+    pub(super) fn rule_field(&self, table: &Table<'_>, key: &str, stage: Stage) {
         let Some(field) = table.text(key) else {
             if !table.has(key) {
                 table.missing(key, format!("{key} = \"body_text\""));

@@ -441,6 +441,11 @@ fn what_belongs_to_other_versions_is_said() {
     let rule =
         only_problem(&mail("[[evaluate.rules]]\nfield = \"a\"\npattern = \"b\"\nmatch = \"c\"\n"));
     assert!(rule.contains("unknown key \"match\" in [[evaluate.rules]]: write field"), "{rule}");
+    let longer = |more: &str| mail(&format!("[[evaluate.rules]]\nfield = \"body_text\"\n{more}\n"));
+    assert!(good(&longer("longer_than = 4000")).warnings.is_empty());
+    let both = only_problem(&longer("longer_than = 4000\npattern = \"x\""));
+    assert!(both.contains("write two rules"), "{both}");
+    assert!(only_problem(&longer("longer_than = -1")).contains("longer_than"));
 }
 
 #[test]

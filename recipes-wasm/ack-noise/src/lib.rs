@@ -1,6 +1,6 @@
 //! Example: a filter that drops mail that only says "got it".
 //!
-//! Written to be read. It shows the smallest useful recipe: no configuration,
+//! Written to be read. It shows a small useful recipe: one key of configuration,
 //! no host calls (so it needs no grant but its own), one pure function, tests
 //! without wasm. To use it, name it in a recipe's `[filter]` table:
 //!
@@ -10,9 +10,13 @@
 //! ```
 //!
 //! A doorkeeper must not lose a request hidden behind a "thanks": so the whole
-//! message has to be made of these words, and be short. Anything else passes.
+//! message has to be made of these words, and be short. Anything else passes;
+//! in a recipe that does nothing else, `[config] otherwise = "skip"` ends it there,
+//! so that it leaves the mail to other recipes. The team's "ok" may be the answer
+//! to a question, and always passes.
 
-use thrall_sdk::{Decision, Envelope, Filter, Situation, Verdict};
+use serde::Deserialize;
+use thrall_sdk::{Decision, Envelope, Filter, Situation, Tier, Verdict, config};
 
 /// Longer messages say more than thanks, whatever their words.
 const MOST_CHARS: usize = 60;
@@ -77,16 +81,36 @@ const ACKNOWLEDGEMENTS: [&str; 45] = [
 const FILLERS: [char; 14] =
     ['.', ',', '!', ';', ':', ')', '-', '~', '。', '！', '，', '、', '\u{1f44d}', '\u{1f64f}'];
 
+/// The recipe's `[config]` table.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Config {
+    otherwise: Otherwise,
+}
+
+/// What becomes of mail that says more.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Otherwise {
+    #[default]
+    Pass,
+    Skip,
+}
+
 /// The type that the macro below turns into a component.
 #[derive(Debug)]
 pub struct AckNoise;
 
 impl Filter for AckNoise {
-    fn decide(envelope: &Envelope, _situation: &Situation) -> Result<Decision, String> {
+    fn decide(envelope: &Envelope, situation: &Situation) -> Result<Decision, String> {
         // A field that is absent is absent: then this recipe has no opinion.
-        let Some(text) = envelope.field("body_text") else { return Ok(Decision::Pass) };
-        if !is_acknowledgement(text) {
-            return Ok(Decision::Pass);
+        let text = envelope.field("body_text").unwrap_or_default();
+        if situation.tier == Tier::Team || !is_acknowledgement(text) {
+            let config: Config = config::user(situation)?;
+            return Ok(match config.otherwise {
+                Otherwise::Pass => Decision::Pass,
+                Otherwise::Skip => Decision::Skip("says more than thanks".into()),
+            });
         }
         // `Decide` ends the search for a verdict here. The reason is what a
         // person will read in the journal, so it begins with the kind.
@@ -130,10 +154,25 @@ mod tests {
     use super::*;
 
     /// A recipe is an ordinary function, so it is tested like one.
-    fn decide(body: &str) -> Decision {
+    fn decide_for(tier: Tier, config: &str, body: &str) -> Decision {
         let envelope =
             Envelope { fields: vec![Field::new("body_text", body)], ..Envelope::default() };
-        AckNoise::decide(&envelope, &Situation::default()).unwrap()
+        let config = format!("{{\"stage\": {{}}, \"config\": {config}}}");
+        AckNoise::decide(&envelope, &Situation { tier, config, ..Situation::default() }).unwrap()
+    }
+
+    fn decide(body: &str) -> Decision {
+        decide_for(Tier::Unknown, "{}", body)
+    }
+
+    #[test]
+    fn the_teams_ok_goes_on_and_a_recipe_may_end_with_what_says_more() {
+        assert_eq!(decide_for(Tier::Team, "{}", "ok"), Decision::Pass);
+        let skips = r#"{"otherwise": "skip"}"#;
+        assert!(matches!(decide_for(Tier::Unknown, skips, "ok"), Decision::Decide(_)));
+        for (tier, body) in [(Tier::Unknown, "ok, and the relay is down"), (Tier::Team, "ok")] {
+            assert!(matches!(decide_for(tier, skips, body), Decision::Skip(_)));
+        }
     }
 
     #[test]
@@ -168,7 +207,9 @@ mod tests {
 
     #[test]
     fn an_event_without_a_body_goes_on() {
-        let decision = AckNoise::decide(&Envelope::default(), &Situation::default());
+        let config = r#"{"stage": {}, "config": {}}"#.to_owned();
+        let situation = Situation { config, ..Situation::default() };
+        let decision = AckNoise::decide(&Envelope::default(), &situation);
         assert_eq!(decision, Ok(Decision::Pass));
     }
 }

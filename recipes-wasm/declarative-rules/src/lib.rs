@@ -12,9 +12,10 @@
 //! action = "compile"
 //! ```
 //!
-//! The first rule whose pattern matches its field wins. A rule with an empty
-//! pattern never does, nor does one whose field is absent. Without a match the
-//! default action applies; without a default the next evaluator decides.
+//! The first rule whose pattern matches its field wins, or whose field has more
+//! bytes than `longer_than` says. A rule with an empty pattern never does, nor
+//! does one whose field is absent. Without a match the default action applies;
+//! without a default the next evaluator decides.
 
 use std::borrow::Cow;
 
@@ -38,8 +39,9 @@ struct Table<'a> {
 struct Rule<'a> {
     #[serde(borrow)]
     field: Cow<'a, str>,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     pattern: Cow<'a, str>,
+    longer_than: Option<usize>,
     #[serde(borrow, default)]
     action: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -52,8 +54,13 @@ impl Hotwire for DeclarativeRules {
         let scope = Scope::new(envelope, situation);
         let mut texts = Texts::new(|field: &str| scope.field(field));
         // Patterns are compiled as they are reached: the first match ends it.
-        for rule in table.rules.iter().filter(|rule| !rule.pattern.is_empty()) {
-            if texts.matches(&rule.field, &rule.compile()?) {
+        for rule in &table.rules {
+            let is_match = match rule.longer_than {
+                Some(bytes) => scope.field(&rule.field).is_some_and(|text| text.len() > bytes),
+                None if rule.pattern.is_empty() => false,
+                None => texts.matches(&rule.field, &rule.compile()?),
+            };
+            if is_match {
                 return Ok(Some(rule.verdict()));
             }
         }
@@ -73,12 +80,14 @@ impl Rule<'_> {
     fn verdict(&self) -> Verdict {
         // A rule without an action only takes note, as it always has.
         let action = self.action.as_deref().unwrap_or("log");
-        match &self.reason {
-            Some(reason) => Verdict::new(action, reason.as_ref()),
-            None => {
-                Verdict::new(action, ["`", &self.field, "` matches `", &self.pattern, "`"].concat())
+        let reason = match (&self.reason, self.longer_than) {
+            (Some(reason), _) => reason.clone().into_owned(),
+            (None, Some(bytes)) => {
+                ["`", &self.field, "` has more than ", &bytes.to_string(), " bytes"].concat()
             }
-        }
+            (None, None) => ["`", &self.field, "` matches `", &self.pattern, "`"].concat(),
+        };
+        Verdict::new(action, reason)
     }
 }
 
@@ -130,6 +139,15 @@ mod tests {
             evaluate(r#"{"default_action": "act"}"#, &[]),
             Ok(Some(Verdict::new("act", "no rule matched")))
         );
+    }
+
+    #[test]
+    fn a_long_field_matches_by_its_bytes() {
+        let stage = r#"{"rules": [{"field": "input_json", "longer_than": 4, "action": "block"}]}"#;
+        let block = Verdict::new("block", "`input_json` has more than 4 bytes");
+        assert_eq!(evaluate(stage, &[("input_json", "ééé")]), Ok(Some(block)));
+        assert_eq!(evaluate(stage, &[("input_json", "éé")]), Ok(None));
+        assert_eq!(evaluate(stage, &[]), Ok(None), "an absent field is not long");
     }
 
     #[test]
