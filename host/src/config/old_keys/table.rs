@@ -40,7 +40,7 @@ const SCORED: &str = "labels are scored, no text is generated";
 const EMBEDDED: &str = "only the embedded model is in this version";
 const NODE: &str = "it comes with the connection to a node";
 const LOOPS: &str = "it comes with loop detection and breakers";
-const CASCADE: &str = "each recipe has its own: [evaluate] type = \"cascade\"";
+const CASCADE: &str = "each recipe has its own: write type = \"cascade\" and first = { prompt = \"triage-l1\" } under its [evaluate]";
 const PACKS: &str = "knowledge packs are not in this version";
 const MONEY: &str = "identity, wallet and settlements are not in this version";
 const PLANNER: &str = "the scheduler is not in this version; a recipe on on_tick does such work";
