@@ -186,7 +186,9 @@ fn nothing_that_an_agent_or_a_source_sends_changes_what_is_the_operators() {
                 assert_eq!(answer.status, 404, "{method} {path} for {role:?}: {answer:?}");
             }
         }
-        for path in ROUTES.iter().map(|route| route.path).chain(WIDENING) {
+        // A part that is a number takes any text and answers by itself.
+        let plain = ROUTES.iter().map(|route| route.path).filter(|path| !path.contains('{'));
+        for path in plain.chain(WIDENING) {
             for spelling in spellings(path).into_iter().filter(|spelling| spelling != path) {
                 for method in ["GET", "POST"] {
                     let answer = send(at, method, &spelling, &[], &bodies[0]).unwrap();

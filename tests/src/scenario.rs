@@ -8,7 +8,7 @@ mod outside;
 mod script;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use thrall::app::{App, Outside};
@@ -60,7 +60,14 @@ pub fn run(folder: &Path) -> Vec<String> {
 }
 
 fn make_home(scenario: &Scenario) -> TestHome {
-    let home = if scenario.shipped.is_empty() { TestHome::new() } else { TestHome::shipped() };
+    // Made once: most of making a home is compiling what comes with it.
+    static SHIPPED: OnceLock<TestHome> = OnceLock::new();
+    static EMPTY: OnceLock<TestHome> = OnceLock::new();
+    let home = if scenario.shipped.is_empty() {
+        EMPTY.get_or_init(TestHome::new).copy()
+    } else {
+        SHIPPED.get_or_init(TestHome::shipped).copy()
+    };
     if !scenario.shipped.is_empty() {
         for folder in ["recipes", "grants"] {
             for entry in std::fs::read_dir(home.path(folder)).unwrap() {
