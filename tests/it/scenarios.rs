@@ -37,4 +37,4 @@ macro_rules! chapters {
     };
 }
 
-chapters!(actions);
+chapters!(actions, buffers, context, evaluate, filter, modes, senders, triggers,);

@@ -266,7 +266,8 @@ async fn ask_model(
             "the model service answered something else than a classification".to_owned(),
         )),
         Err(HostError::Unavailable(ms)) => {
-            Said::Nothing(Some(format!("overflow: model busy, free in {ms} ms")))
+            // The code that scripts look for.
+            Said::Nothing(Some(format!("overflow, LLM_QUEUE_FULL: model busy, free in {ms} ms")))
         }
         Err(error) => Said::Nothing(Some(error.to_string())),
     }

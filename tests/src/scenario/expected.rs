@@ -14,7 +14,7 @@ pub struct Outcome {
 }
 
 /// What `expected.toml` may hold: its key, and the query behind it.
-const QUERIES: [(&str, &str); 6] = [
+const QUERIES: [(&str, &str); 10] = [
     (
         "journal",
         "SELECT json_object('recipe', recipe, 'trigger', trigger, 'tier', tier, 'mode', mode,
@@ -48,6 +48,29 @@ const QUERIES: [(&str, &str); 6] = [
         "reviews",
         "SELECT json_object('recipe', recipe, 'state', state, 'role', role, 'correction', correction)
          FROM reviews ORDER BY journal_id",
+    ),
+    (
+        "flags",
+        "SELECT json_object('recipe', namespace, 'key', key, 'value', value)
+         FROM flags ORDER BY namespace, key",
+    ),
+    (
+        "flushes",
+        "SELECT json_object('buffer', buffer, 'cause', cause, 'items', item_count,
+             'emptied', json(iif(emptied_at IS NULL, 'false', 'true')))
+         FROM flushes ORDER BY id",
+    ),
+    (
+        "host_calls",
+        "SELECT json_object('recipe', j.recipe, 'stage', h.stage, 'function', h.function,
+             'request', h.request, 'answer', h.answer)
+         FROM host_calls h JOIN journal j ON j.id = h.journal_id ORDER BY j.id, h.ordinal",
+    ),
+    (
+        "events",
+        "SELECT json_object('id', id, 'trigger', trigger, 'source', source, 'state', state,
+             'depth', depth, 'id_conflict', id_conflict)
+         FROM envelopes ORDER BY seq",
     ),
 ];
 
@@ -186,6 +209,7 @@ fn is_like(wanted: &toml::Value, there: &Value) -> bool {
         }
         (toml::Value::String(wanted), Value::Null) => wanted.is_empty() || wanted.starts_with("!~"),
         (toml::Value::Integer(wanted), there) => there.as_i64() == Some(*wanted),
+        (toml::Value::Boolean(wanted), there) => there.as_bool() == Some(*wanted),
         (toml::Value::Float(wanted), there) => {
             there.as_f64().is_some_and(|there| (there - wanted).abs() < 0.001)
         }
