@@ -28,6 +28,7 @@ use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::capabilities::meter::LiveMeter;
 use crate::capabilities::model_questions::ModelQuestions;
+use crate::capabilities::no_node::NoNode;
 use crate::clock::{Clock, TimestampMs};
 use crate::config::{Config, Source};
 use crate::engine::{Engine, EngineParts, EngineRules, Observer, Pace};
@@ -41,8 +42,7 @@ use crate::model_files::ModelFiles;
 use crate::outbox::{Artifacts, Node, Performer};
 use crate::pipeline::Switches;
 use crate::pipeline::guard::GuardRules;
-use crate::pipeline::ports::Ports;
-use crate::recipes::EvaluatorKind;
+use crate::pipeline::ports::{Cockpit, Ports};
 use crate::recipes::registry::{Registry, State, Terms};
 use crate::recipes::trip_wire::Trip;
 use crate::roles;
@@ -88,6 +88,8 @@ pub struct Outside {
     /// Who answers questions to models, whatever their name.
     pub models: Option<ModelRouter>,
     pub faults: Option<FaultHook>,
+    /// What recipes may look at of the node.
+    pub cockpit: Option<Arc<dyn Cockpit>>,
     /// The program that compiles components, if it is not this one.
     pub worker_program: Option<PathBuf>,
 }
@@ -197,9 +199,10 @@ impl App {
         pace: Pace,
         outside: Outside,
     ) -> anyhow::Result<Self> {
-        let Outside { observer, node, models, faults, worker_program } = outside;
+        let Outside { observer, node, models, faults, worker_program, cockpit } = outside;
         let observer = observer.unwrap_or_else(|| Box::new(|_| ()));
         let faults = faults.unwrap_or_else(fault_points::none);
+        let cockpit = cockpit.unwrap_or_else(|| Arc::new(NoNode));
         let config = Config::load(&home.config_file())?;
         let store = Arc::new(Store::open(&home.state(), clock.now())?);
         let reader = Arc::new(Reader::open(&home.state())?);
@@ -219,6 +222,7 @@ impl App {
                 Arc::clone(&reader),
                 Arc::clone(&questions),
                 Arc::clone(&breakers),
+                cockpit,
             )),
             classifier: Arc::clone(&questions) as _,
             meter: Arc::new(meter),
@@ -310,10 +314,9 @@ impl App {
         for revision in
             self.registry.load_full().entries().filter_map(|entry| entry.revision.clone())
         {
-            for evaluator in &revision.recipe.evaluators {
-                let EvaluatorKind::Llm(spec) = &evaluator.kind else { continue };
+            for asking in revision.recipe.evaluators.iter().flat_map(|one| one.kind.questions()) {
                 for tier in [Tier::Known, Tier::Unknown] {
-                    if let Err(error) = self.questions.warm(spec, tier, &revision.recipe).await {
+                    if let Err(error) = self.questions.warm(asking, tier, &revision.recipe).await {
                         tracing::info!(%error, recipe = revision.recipe.name, "the model is not warm");
                         return;
                     }

@@ -6,3 +6,4 @@ pub mod gathered_files;
 pub mod live;
 pub mod meter;
 pub mod model_questions;
+pub mod no_node;

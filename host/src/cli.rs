@@ -19,7 +19,9 @@ mod recipe;
 mod recipe_build;
 mod recipe_history;
 mod recipe_limits;
+mod recipe_mode;
 mod recipe_new;
+mod review;
 mod serve;
 mod socket_client;
 mod status;
@@ -95,6 +97,7 @@ fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> 
         Command::Explain(args) => explain::run(&home, &args, printer),
         Command::Journal(args) => journal::run(&home, &args, printer),
         Command::Recipe(args) => block_on(recipe::run(&home, &args, printer)),
+        Command::Review(args) => block_on(review::run(&home, &args, printer)),
         Command::Grant(args) => block_on(grant::run(&home, &args, printer)),
         Command::Model(args) => model::run(&home, &args, printer),
         Command::Status => status::run(&home, printer),

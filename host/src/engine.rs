@@ -26,11 +26,13 @@ use crate::operation::Operation;
 use crate::pipeline::guard::{self, GuardRules};
 use crate::pipeline::ports::{FactError, Ports};
 use crate::pipeline::{self, RunInput, Switches, answer};
+use crate::recipes::TriggerSpec;
 use crate::recipes::registry::{Registry, Revision};
 use crate::recipes::trip_wire::{SenderOfRun, Trip, TripWire};
-use crate::recipes::{EvaluatorKind, TriggerSpec};
 use crate::stage::StageLimits;
-use crate::store::{Accepted, Incoming, OutboxRow, PendingEvent, Store, StoreError};
+use crate::store::{
+    Accepted, Incoming, OutboxRow, PendingEvent, Reader, Review, Store, StoreError,
+};
 use lanes::Lanes;
 use questions::Asker;
 
@@ -321,6 +323,23 @@ impl Engine {
         }
     }
 
+    /// What is written down.
+    pub fn reader(&self) -> &Reader {
+        self.shared.store.reader()
+    }
+
+    pub fn now(&self) -> TimestampMs {
+        self.shared.clock.now()
+    }
+
+    /// Writes down what somebody says about a run; see [`Store::review`].
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn review(&self, review: Review) -> Result<bool, StoreError> {
+        self.shared.store.review(review).await
+    }
+
     /// The operator's master switch.
     pub fn is_enabled(&self) -> bool {
         self.shared.rules.load().enabled
@@ -478,7 +497,7 @@ impl Shared {
         asker: &mut Option<Asker>,
     ) -> Option<bool> {
         let _turn = match &self.model_turns {
-            Some(turns) if asks_model(revision) => turns.acquire().await.ok(),
+            Some(turns) if revision.recipe.asks_model() => turns.acquire().await.ok(),
             _ => None,
         };
         let authority = authority_of(&self.registry.load(), revision, &job.envelope.lineage);
@@ -645,14 +664,6 @@ pub fn authority_of(registry: &Registry, revision: &Revision, lineage: &[String]
 /// the wake of a buffer that happened to flush.
 fn answers_sender(row: &OutboxRow) -> bool {
     row.flush_id.is_none() && matches!(row.kind.as_str(), "wake" | "reply")
-}
-
-fn asks_model(revision: &Revision) -> bool {
-    revision
-        .recipe
-        .evaluators
-        .iter()
-        .any(|evaluator| matches!(evaluator.kind, EvaluatorKind::Llm(_)))
 }
 
 /// Whether a commit has woken the agent or replied.

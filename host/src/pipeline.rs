@@ -11,12 +11,17 @@ mod evaluate;
 mod filter;
 pub mod gate;
 pub mod gather;
+mod gathered_facts;
 pub mod guard;
+mod model_step;
+mod model_verdict;
 mod plan;
 pub mod ports;
 mod record;
 mod reply_words;
 mod run_budget;
+#[cfg(test)]
+mod tests;
 mod without_run;
 
 use crate::clock::TimestampMs;

@@ -6,16 +6,21 @@
 mod action_kinds;
 mod action_section;
 pub mod canonical;
+mod cascade_section;
 mod evaluate_section;
 mod filter_section;
 pub mod folder;
+mod gather_catalog;
 mod gather_section;
+mod gathering;
 mod llm_section;
 pub mod manifest;
 pub mod matching;
 pub mod placeholders;
+mod prompt_choice;
 mod reading;
 pub mod registry;
+mod thresholds;
 mod trigger_section;
 pub mod trip_wire;
 mod validate;
@@ -31,9 +36,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thrall_sdk::template::{Root, Template};
 
+use crate::envelope::sender::Tier;
 use crate::ids::Digest;
 use crate::stage::World;
+pub use gathering::{
+    COCKPIT_ROUTES, Fact, GatherSource, GatherSpec, JournalAsk, JournalWhat, Take,
+};
+pub use prompt_choice::{PromptChoice, SenderPrompts};
 pub use reading::{Known, MAX_PATTERN_BYTES};
+pub use thresholds::Thresholds;
 
 /// How far a recipe may act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -225,35 +236,6 @@ pub struct RateLimit {
     pub action: String,
 }
 
-/// One thing to fetch for a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GatherSpec {
-    /// Seen by later stages as `gather.NAME`.
-    pub name: String,
-    pub source: GatherSource,
-    /// The end of a longer source is taken.
-    pub max_bytes: u32,
-}
-
-impl GatherSpec {
-    pub const MAX_BYTES: u32 = 64 * 1024;
-}
-
-/// Where gathered data comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GatherSource {
-    /// An absolute path, written in the one plain way.
-    File(String),
-}
-
-impl fmt::Display for GatherSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "file {path}"),
-        }
-    }
-}
-
 /// One evaluator of the chain.
 #[derive(Clone, Debug)]
 pub struct Evaluator {
@@ -261,7 +243,7 @@ pub struct Evaluator {
     pub stage: String,
     pub priority: i32,
     /// Below this confidence the verdict is left to the next evaluator.
-    pub threshold: f32,
+    pub threshold: Thresholds,
     pub kind: EvaluatorKind,
 }
 
@@ -274,16 +256,103 @@ impl Evaluator {
 pub enum EvaluatorKind {
     Component(StageSpec),
     Llm(LlmSpec),
+    Cascade(CascadeSpec),
+}
+
+impl EvaluatorKind {
+    /// Every question that it can put to the model.
+    pub fn questions(&self) -> Vec<Asking<'_>> {
+        match self {
+            Self::Component(_) => Vec::new(),
+            Self::Llm(spec) => spec.questions().collect(),
+            Self::Cascade(spec) => {
+                std::iter::once(spec.first.asking()).chain(spec.second.questions()).collect()
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LlmSpec {
-    /// Name of the prompt.
-    pub prompt: String,
+    pub prompts: PromptChoice,
     /// Name in the model catalogue; `None` is the configured default.
     pub model: Option<String>,
     /// Kind of message to action. Empty: the prompt's own mapping.
     pub kinds: BTreeMap<String, String>,
+}
+
+impl LlmSpec {
+    /// What is asked about a message from this sender.
+    pub fn asking(&self, tier: Tier, from_node: &str) -> Asking<'_> {
+        self.with_prompt(self.prompts.of(tier, from_node))
+    }
+
+    fn questions(&self) -> impl Iterator<Item = Asking<'_>> {
+        self.prompts.all().into_iter().map(|prompt| self.with_prompt(prompt))
+    }
+
+    fn with_prompt<'a>(&'a self, prompt: &'a str) -> Asking<'a> {
+        Asking { prompt, model: self.model.as_deref(), kinds: &self.kinds, of_first_step: false }
+    }
+}
+
+/// A cheap question before the real one: it may end a message, and nothing else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CascadeSpec {
+    pub first: FirstStep,
+    pub second: LlmSpec,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FirstStep {
+    pub prompt: String,
+    pub model: Option<String>,
+    /// How sure it has to be to drop; never less than the operator's
+    /// `silence_threshold`.
+    pub threshold: Thresholds,
+}
+
+impl FirstStep {
+    /// What it can lead to; the labels of a prompt that declares no kinds.
+    pub const DROP: &'static str = "drop";
+    pub const ESCALATE: &'static str = "escalate";
+
+    pub fn asking(&self) -> Asking<'_> {
+        Asking {
+            prompt: &self.prompt,
+            model: self.model.as_deref(),
+            kinds: &NO_KINDS,
+            of_first_step: true,
+        }
+    }
+}
+
+static NO_KINDS: BTreeMap<String, String> = BTreeMap::new();
+
+/// A question to the model, as far as the recipe fixes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    pub prompt: &'a str,
+    pub model: Option<&'a str>,
+    /// The recipe's mapping of kinds to actions, over the prompt's.
+    pub kinds: &'a BTreeMap<String, String>,
+    /// Its answers lead to [`FirstStep::DROP`] or on, not to a recipe's actions.
+    pub of_first_step: bool,
+}
+
+impl Recipe {
+    /// Whether a run may wait for the model.
+    pub fn asks_model(&self) -> bool {
+        self.evaluators.iter().any(|one| !matches!(one.kind, EvaluatorKind::Component(_)))
+    }
+
+    /// The actions that a question without kinds chooses from.
+    pub fn answers_to(&self, asking: Asking<'_>) -> Vec<&str> {
+        if asking.of_first_step {
+            return vec![FirstStep::DROP, FirstStep::ESCALATE];
+        }
+        self.actions.keys().map(String::as_str).collect()
+    }
 }
 
 /// What happens when no evaluator reached a verdict, or reached one that the
@@ -304,7 +373,7 @@ impl Recipe {
             EvaluatorKind::Component(stage) => {
                 Some((evaluator.stage.clone(), World::Hotwire, stage))
             }
-            EvaluatorKind::Llm(_) => None,
+            EvaluatorKind::Llm(_) | EvaluatorKind::Cascade(_) => None,
         });
         let actions = self
             .actions

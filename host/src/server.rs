@@ -11,8 +11,10 @@ mod peers;
 mod port;
 mod port_checks;
 mod problem;
+mod questions;
 mod recipes;
 mod reload;
+mod review;
 pub mod routes;
 mod socket_file;
 mod tokens;
@@ -32,6 +34,7 @@ use crate::roles::Role;
 pub use events::EventAnswer;
 pub use peers::listen;
 pub use port::listen_port;
+pub use review::Said;
 pub use socket_file::bind;
 pub use tokens::Tokens;
 
@@ -99,6 +102,7 @@ pub struct ServerState {
 struct DoorState {
     shared: ServerState,
     source: Source,
+    role: Role,
 }
 
 /// The routes of one door.
@@ -111,5 +115,5 @@ fn router(shared: ServerState, door: &Door) -> Router {
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(DoorState { shared, source: door.source.clone() })
+        .with_state(DoorState { shared, source: door.source.clone(), role: door.role })
 }

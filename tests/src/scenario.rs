@@ -121,6 +121,7 @@ impl Service {
         let outside = Outside {
             models: Some(models),
             node: node.clone(),
+            cockpit: Some(Arc::new(outside::ScriptedCockpit::new(&scenario.cockpit))),
             worker_program: Some(thrall_program().to_owned()),
             ..Outside::default()
         };

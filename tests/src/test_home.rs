@@ -90,9 +90,16 @@ impl TestHome {
     /// before: `init` compiles components, which takes seconds.
     pub fn shipped_again() -> Self {
         static FIRST: OnceLock<TestHome> = OnceLock::new();
-        let home = Self { folder: TempDir::new().unwrap() };
-        copy_folder(FIRST.get_or_init(Self::shipped).folder.path(), home.folder.path());
-        home
+        FIRST.get_or_init(Self::shipped).copy()
+    }
+
+    /// Another home with the same files.
+    pub fn copy(&self) -> Self {
+        let folder = TempDir::new().unwrap();
+        let from = self.folder.path().join(".");
+        let copied = Command::new("cp").arg("-a").arg(from).arg(folder.path()).status().unwrap();
+        assert!(copied.success());
+        Self { folder }
     }
 
     /// Puts other roles in the place of those of [`TestHome::shipped`].
@@ -190,19 +197,6 @@ impl TestHome {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if from.is_dir() {
-            std::fs::create_dir(&to).unwrap();
-            copy_folder(&from, &to);
-        } else {
-            std::fs::copy(&from, &to).unwrap();
         }
     }
 }

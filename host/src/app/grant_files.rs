@@ -7,6 +7,7 @@ use crate::grants::{self, Grant};
 use crate::home::Home;
 use crate::ids::{Digest, is_valid_name};
 use crate::plain_file;
+use crate::recipes::Mode;
 use crate::strict_toml;
 
 /// Writes a grant in place of the one that is there.
@@ -32,13 +33,29 @@ pub fn bind(home: &Home, name: &str, binding: Digest) -> anyhow::Result<Grant> {
     Ok(grant)
 }
 
+/// Sets how far the grant that lies there lets its recipe act, and leaves
+/// every other line as it is.
+///
+/// # Errors
+/// As [`bind`].
+pub fn set_mode(home: &Home, name: &str, mode: Mode) -> anyhow::Result<()> {
+    let present = home.dir(&home.grants())?.read_to_string(format!("{name}.toml"))?;
+    let text = with_line(&present, "mode", mode.as_str());
+    grants::parse(name, &text)
+        .map_err(|problems| anyhow::anyhow!("{}", strict_toml::lines(&problems)))?;
+    write_text(home, name, &text)
+}
+
 /// The same text with its `recipe` line set.
 fn with_binding(text: &str, binding: Digest) -> String {
-    let line = format!("recipe = \"sha256:{binding}\"");
+    with_line(text, "recipe", &format!("sha256:{binding}"))
+}
+
+/// The same text with one key of its top level set to a text.
+pub fn with_line(text: &str, key: &str, value: &str) -> String {
+    let line = format!("{key} = \"{value}\"");
     let is_key = |line: &str| {
-        line.trim_start()
-            .strip_prefix("recipe")
-            .is_some_and(|rest| rest.trim_start().starts_with('='))
+        line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
     };
     let top_ends = text.lines().position(|line| line.trim_start().starts_with('['));
     let in_top = |index: usize| top_ends.is_none_or(|end| index < end);

@@ -326,6 +326,10 @@ impl RecipeLoader {
                     (prompt.name.clone(), kinds)
                 })
                 .collect(),
+            placeholders: prompts
+                .iter()
+                .map(|prompt| (prompt.name.clone(), prompt.placeholders()))
+                .collect(),
             models_on_disk: self.models_on_disk.clone(),
             models_known: self.models_known.clone(),
             model_aliases: self.aliases.clone(),
@@ -340,7 +344,9 @@ impl RecipeLoader {
     ) -> Result<Candidate, Vec<Problem>> {
         let recipe = manifest::parse_bytes(name, bytes, &self.known())?;
         let (components, imports) = self.components(&recipe, folder).await?;
-        let needs = need::of_recipe(&recipe, &imports, &|spec| self.questions.model_of(spec));
+        let needs = need::of_recipe(&recipe, &imports, &|prompt, model| {
+            self.questions.model_of(prompt, model)
+        });
         Ok(Candidate {
             recipe: Arc::new(recipe),
             components,

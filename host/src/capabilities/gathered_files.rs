@@ -19,9 +19,8 @@ use tokio::sync::Semaphore;
 use crate::pipeline::gather::last_lines;
 use crate::pipeline::ports::{Gathered, Gatherer};
 use crate::plain_file;
-use crate::recipes::{GatherSource, GatherSpec};
 
-/// What one source may take.
+/// What one file may take.
 const DEADLINE: Duration = Duration::from_millis(100);
 /// Reads at the same time. A disk that hangs holds so many threads and no more.
 const AT_ONCE: usize = 16;
@@ -42,9 +41,8 @@ impl FileGatherer {
 
 #[async_trait]
 impl Gatherer for FileGatherer {
-    async fn read(&self, spec: &GatherSpec, max_bytes: usize) -> Result<Gathered, String> {
-        let GatherSource::File(path) = &spec.source;
-        let (path, secret) = (path.clone(), Arc::clone(&self.secret));
+    async fn read(&self, path: &str, max_bytes: usize) -> Result<Gathered, String> {
+        let (path, secret) = (path.to_owned(), Arc::clone(&self.secret));
         let slots = Arc::clone(&self.slots);
         let reading = async move {
             let slot = slots.acquire_owned().await;
@@ -328,8 +326,6 @@ mod tests {
         let test = Test::new();
         let log = test.write("logs/serve.log", "fine");
         let gatherer = FileGatherer::new([test.root.join("home/state")]);
-        let spec =
-            GatherSpec { name: "log".to_owned(), source: GatherSource::File(log), max_bytes: 100 };
-        assert_eq!(gatherer.read(&spec, 100).await, Ok(whole("fine")));
+        assert_eq!(gatherer.read(&log, 100).await, Ok(whole("fine")));
     }
 }

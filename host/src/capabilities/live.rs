@@ -1,5 +1,6 @@
-//! The live world's answers to guests: the journal, context and flags from the
-//! store, the model from its service, breakers from their folder. Questions arrive as narrow as they were
+//! The live world's answers to guests and to the gather stage: the journal,
+//! context and flags from the store, the model from its service, breakers from
+//! their folder, routes from the node. Questions arrive as narrow as they were
 //! granted, with the namespaces that they are about; see `pipeline/gate.rs`.
 
 use std::sync::Arc;
@@ -13,15 +14,16 @@ use crate::clock::TimestampMs;
 use crate::envelope::Field;
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::CachedVerdict;
-use crate::pipeline::ports::{Answers, FactError, Facts, Scope};
+use crate::pipeline::ports::{Answers, Cockpit, FactError, Facts, MAX_COCKPIT_BYTES, Scope};
 use crate::stage::{HostAnswer, HostError, HostRequest};
 use crate::store::{Reader, StoreError};
 
-/// Answers from the store and the model service.
+/// Answers from the store, the model service and the node.
 pub struct LiveAnswers {
     reader: Arc<Reader>,
     model: Arc<ModelQuestions>,
     breakers: Arc<BreakerFolder>,
+    cockpit: Arc<dyn Cockpit>,
 }
 
 impl LiveAnswers {
@@ -29,8 +31,9 @@ impl LiveAnswers {
         reader: Arc<Reader>,
         model: Arc<ModelQuestions>,
         breakers: Arc<BreakerFolder>,
+        cockpit: Arc<dyn Cockpit>,
     ) -> Self {
-        Self { reader, model, breakers }
+        Self { reader, model, breakers, cockpit }
     }
 }
 
@@ -73,8 +76,9 @@ impl Answers for LiveAnswers {
                     .map(HostAnswer::Breaker)
                     .map_err(HostError::Failed)
             }
-            HostRequest::CockpitGet { .. } => {
-                Err(HostError::Failed("no node is connected".to_owned()))
+            HostRequest::CockpitGet { route, params } => {
+                let answer = self.cockpit.get(route, params).await?;
+                bounded(route, answer).map(HostAnswer::Json)
             }
         }
     }
@@ -86,6 +90,17 @@ impl Answers for LiveAnswers {
             _ => None,
         }
     }
+}
+
+/// Whatever the node sends, a guest is not given more than the contract says.
+fn bounded(route: &str, answer: String) -> Result<String, HostError> {
+    if answer.len() <= MAX_COCKPIT_BYTES {
+        return Ok(answer);
+    }
+    let length = answer.len();
+    Err(HostError::Failed(format!(
+        "the node's answer to {route:?} has {length} bytes, the limit is {MAX_COCKPIT_BYTES}"
+    )))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
@@ -150,5 +165,18 @@ impl Facts for LiveFacts {
 
     fn descendants(&self, root: EnvelopeSeq) -> Result<u32, FactError> {
         self.reader.descendants(root).map_err(unreadable("number of triggered events"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_the_node_is_taken_up_to_its_bound() {
+        let most = "x".repeat(MAX_COCKPIT_BYTES);
+        assert!(bounded("peers", most.clone()).is_ok());
+        let Err(HostError::Failed(why)) = bounded("peers", most + "x") else { panic!() };
+        assert!(why.contains("\"peers\" has 262145 bytes"), "{why}");
     }
 }

@@ -2,6 +2,9 @@
 //! those of guests (WIT interface `model`). Here a recipe's words meet prompts
 //! and backends; how a model answers is in `model/`.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +20,7 @@ use crate::model::{
     PromptLibrary, PromptValues,
 };
 use crate::pipeline::ports::{Classifier, ModelQuestion, PreparedQuestion};
-use crate::recipes::{LlmSpec, Recipe};
+use crate::recipes::{Asking, Recipe};
 use crate::stage::{HostAnswer, HostError, HostRequest};
 
 /// A host call's own deadline for `classify`, which a
@@ -58,11 +61,12 @@ impl ModelQuestions {
         self.model_name(named.as_deref())
     }
 
-    /// The model that an evaluator asks.
-    pub fn model_of(&self, spec: &LlmSpec) -> String {
-        match &spec.model {
+    /// The model that an evaluator asks with a prompt, by the recipe's own choice
+    /// or the prompt's.
+    pub fn model_of(&self, prompt: &str, model: Option<&str>) -> String {
+        match model {
             Some(model) => self.model_name(Some(model)),
-            None => self.model_of_prompt(&spec.prompt),
+            None => self.model_of_prompt(prompt),
         }
     }
 
@@ -75,16 +79,21 @@ impl ModelQuestions {
     ///
     /// # Errors
     /// As for any question.
-    pub async fn warm(&self, spec: &LlmSpec, tier: Tier, recipe: &Recipe) -> Result<(), HostError> {
-        let declared: Vec<&str> = recipe.actions.keys().map(String::as_str).collect();
+    pub async fn warm(
+        &self,
+        asking: Asking<'_>,
+        tier: Tier,
+        recipe: &Recipe,
+    ) -> Result<(), HostError> {
         let envelope = Envelope::blank();
         let question = ModelQuestion {
-            spec,
+            asking,
             envelope: &envelope,
             tier,
             context: &[],
             gathered: &[],
-            declared: &declared,
+            cascade: &[],
+            declared: &recipe.answers_to(asking),
         };
         let prepared = self.prepare(&question)?;
         self.classify(&prepared).await.map(drop)
@@ -155,13 +164,13 @@ impl ModelQuestions {
 #[async_trait]
 impl Classifier for ModelQuestions {
     fn prepare(&self, question: &ModelQuestion<'_>) -> Result<PreparedQuestion, HostError> {
-        let prompt = self.prompt(&question.spec.prompt)?;
+        let prompt = self.prompt(question.asking.prompt)?;
         let labels = label_set(&prompt, question)?;
-        let actions = actions_of(&prompt, &labels, &question.spec.kinds);
+        let actions = actions_of(&prompt, &labels, question.asking.kinds);
         let values = placeholder_values(question);
         let text = question.envelope.text("body_text").to_owned();
         let rendered = prompt.render(question.tier, &values, &text, Some(&labels));
-        let model = self.model_name(question.spec.model.as_deref().or(prompt.model.as_deref()));
+        let model = self.model_name(question.asking.model.or(prompt.model.as_deref()));
         let user_text = rendered.user_text();
         let input_digest = Digest::of_parts(&[
             prompt.hash.as_bytes(),
@@ -205,8 +214,8 @@ impl Classifier for ModelQuestions {
     }
 }
 
-/// The kinds that the prompt declares; without any, the actions that the
-/// recipe declares.
+/// The kinds that the prompt declares; without any, what the question can lead
+/// to: mostly the actions that the recipe declares.
 fn label_set(prompt: &Prompt, question: &ModelQuestion<'_>) -> Result<Arc<LabelSet>, HostError> {
     prompt
         .labels_or_actions(question.declared)
@@ -236,7 +245,14 @@ fn actions_of(
 
 fn placeholder_values(question: &ModelQuestion<'_>) -> PromptValues {
     let mut values = PromptValues::default();
-    for field in &question.envelope.fields {
+    let envelope = question.envelope;
+    // Stamps first: a field of the same name, which a sender may have chosen,
+    // is what the bundled components show as well.
+    values.set("envelope.id", envelope.id.clone());
+    values.set("envelope.trigger", envelope.trigger.clone());
+    values.set("envelope.source", envelope.source.clone());
+    values.set("envelope.received_at", envelope.received_at.0.to_string());
+    for field in &envelope.fields {
         values.set(format!("envelope.{}", field.name), field.value.clone());
     }
     for field in question.context {
@@ -246,6 +262,9 @@ fn placeholder_values(question: &ModelQuestion<'_>) -> PromptValues {
         let has_root = field.name.starts_with("inject.") || field.name.starts_with("filter.");
         let key = if has_root { field.name.clone() } else { format!("gather.{}", field.name) };
         values.set(key, field.value.clone());
+    }
+    for field in question.cascade {
+        values.set(field.name.clone(), field.value.clone());
     }
     values
 }

@@ -71,6 +71,9 @@ pub(super) enum Command {
     /// Make, build, list, check and show recipes.
     #[command(subcommand)]
     Recipe(RecipeCommand),
+    /// Look at runs that ask for it, and say whether they were right.
+    #[command(subcommand)]
+    Review(ReviewCommand),
     /// Show, plan, give and take what recipes may do (the operator's).
     #[command(subcommand)]
     Grant(GrantCommand),
@@ -204,6 +207,15 @@ pub(super) enum RecipeCommand {
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
+    /// Set how far a recipe acts: disabled, manual, supervised or automated. Raising it is
+    /// the operator's and wants the reviews that [promotion] in thrall.toml names.
+    Mode {
+        name: String,
+        mode: String,
+        /// Raise it without these reviews.
+        #[arg(long)]
+        force: bool,
+    },
     /// Put an earlier revision back into recipes/, its components included. It runs if the
     /// grant covers it; what lies there now is overwritten.
     Rollback {
@@ -211,6 +223,36 @@ pub(super) enum RecipeCommand {
         /// The beginning of a revision from `recipe history`; the one before the present
         /// one if left out.
         revision: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ReviewCommand {
+    /// Runs of manual and supervised recipes, newest first.
+    List {
+        #[arg(long)]
+        recipe: Option<String>,
+        /// open, confirmed or corrected.
+        #[arg(long)]
+        state: Option<String>,
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// The decision was right.
+    Confirm {
+        /// The journal row.
+        id: i64,
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// The decision was wrong: say what would have been right.
+    Correct {
+        /// The journal row.
+        id: i64,
+        /// The action that would have been right.
+        action: String,
+        #[arg(long)]
+        note: Option<String>,
     },
 }
 

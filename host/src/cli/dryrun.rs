@@ -16,6 +16,7 @@ use crate::app::{self, Deciders};
 use crate::capabilities::breaker_folder::BreakerFolder;
 use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
+use crate::capabilities::no_node::NoNode;
 use crate::clock::{Clock, SystemClock, TimestampMs};
 use crate::config::Config;
 use crate::engine::authority_of;
@@ -85,6 +86,7 @@ pub(super) async fn run(
             Arc::clone(&reader),
             Arc::clone(&deciders.questions),
             Arc::new(breakers),
+            Arc::new(NoNode),
         )),
         classifier: Arc::clone(&deciders.questions) as _,
         meter: Arc::new(NoMeter),

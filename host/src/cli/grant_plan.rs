@@ -12,6 +12,7 @@ use crate::app::{self, Deciders};
 use crate::capabilities::breaker_folder::BreakerFolder;
 use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::LiveAnswers;
+use crate::capabilities::no_node::NoNode;
 use crate::clock::TimestampMs;
 use crate::grants::plan::Observed;
 use crate::grants::{self, Authority, Follow, Grant, Permissions};
@@ -63,6 +64,7 @@ impl Planner {
                 Arc::clone(&reader),
                 Arc::clone(&deciders.questions),
                 Arc::new(breakers),
+                Arc::new(NoNode),
             );
             let ports = Ports {
                 sandbox: Arc::clone(&deciders.sandbox) as _,

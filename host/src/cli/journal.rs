@@ -64,13 +64,16 @@ fn cells(record: &JournalRecord) -> Vec<String> {
             row.action_name.clone(),
             shorten(&row.reason, 60),
         ],
-        JournalEntry::Performed(row) => vec![
+        JournalEntry::Performed(row) | JournalEntry::Review(row) => vec![
             record.id.to_string(),
             row.at.to_log_form(),
             row.recipe.clone(),
             String::new(),
             String::new(),
-            "performed".to_owned(),
+            match &record.entry {
+                JournalEntry::Review(_) => "review".to_owned(),
+                _ => "performed".to_owned(),
+            },
             format!("{} {}", row.operation, row.state),
             shorten(&row.detail, 60),
         ],

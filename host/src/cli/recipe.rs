@@ -9,14 +9,14 @@ use serde_json::json;
 
 use super::args::RecipeCommand;
 use super::printer::Printer;
-use super::{Outcome, recipe_build, recipe_history, recipe_limits, recipe_new};
+use super::{Outcome, recipe_build, recipe_history, recipe_limits, recipe_mode, recipe_new};
 use crate::app;
 use crate::config::Config;
 use crate::home::Home;
 use crate::ids::{is_valid_name, nearest};
-use crate::recipes::EvaluatorKind;
 use crate::recipes::folder::MAX_COMPONENT_BYTES;
 use crate::recipes::registry::{Entry, Registry, State};
+use crate::recipes::{EvaluatorKind, LlmSpec};
 use crate::strict_toml::Problem;
 use crate::wasm::{ComponentReport, WasiAnswer};
 
@@ -49,6 +49,10 @@ pub(super) async fn run(
         | RecipeCommand::Limits { .. }
         | RecipeCommand::History { .. }
         | RecipeCommand::Rollback { .. } => Ok(Outcome::Done),
+        RecipeCommand::Mode { name, mode, force } => {
+            let registry = app::registry_of(&home, &config, &deciders).await?;
+            recipe_mode::run(&home, &config, &registry, name, (mode, *force), printer)
+        }
         RecipeCommand::Check { file: Some(file) } => check_file(&deciders, file, printer).await,
         RecipeCommand::Check { file: None } => {
             let registry = app::registry_of(&home, &config, &deciders).await?;
@@ -313,7 +317,10 @@ fn show(
         .map(|evaluator| {
             let kind = match &evaluator.kind {
                 EvaluatorKind::Component(spec) => format!("component {}", spec.component),
-                EvaluatorKind::Llm(spec) => format!("llm, prompt {}", spec.prompt),
+                EvaluatorKind::Llm(spec) => format!("llm, prompt {}", prompts(spec)),
+                EvaluatorKind::Cascade(spec) => {
+                    format!("cascade, prompts {} then {}", spec.first.prompt, prompts(&spec.second))
+                }
             };
             json!({"stage": evaluator.stage, "priority": evaluator.priority, "threshold": evaluator.threshold, "kind": kind})
         })
@@ -333,4 +340,9 @@ fn show(
     // One form for people and programs: the nesting is the information.
     printer.json(&shown)?;
     Ok(Outcome::Done)
+}
+
+/// Every prompt that an evaluator may choose.
+fn prompts(spec: &LlmSpec) -> String {
+    spec.prompts.all().into_iter().collect::<Vec<_>>().join(" or ")
 }

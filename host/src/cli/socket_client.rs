@@ -9,7 +9,8 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use crate::server::EventAnswer;
+use crate::home::Home;
+use crate::server::{EventAnswer, Said};
 
 /// A running service, found by its socket.
 pub(super) struct SocketClient {
@@ -19,6 +20,32 @@ pub(super) struct SocketClient {
 impl SocketClient {
     pub(super) fn new(socket: &Path) -> Self {
         Self { socket: socket.to_owned() }
+    }
+
+    /// The service, as whom this user may speak to it: the operator, else the
+    /// agent. `None` when nobody answers.
+    pub(super) async fn of_role(home: &Home) -> Option<Self> {
+        for role in ["operator", "agent"] {
+            let client = Self::new(&home.socket(role));
+            if client.is_alive().await {
+                return Some(client);
+            }
+        }
+        None
+    }
+
+    /// Says something about a run. False: there is no such decision.
+    ///
+    /// # Errors
+    /// When the service cannot be reached or refuses.
+    pub(super) async fn review(&self, id: i64, said: &Said) -> anyhow::Result<bool> {
+        let path = format!("/thrall/review/{id}");
+        let (status, body) = self.request(Method::POST, &path, serde_json::to_vec(said)?).await?;
+        match status {
+            StatusCode::NO_CONTENT => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => bail!("the service answered {status}: {}", String::from_utf8_lossy(&body)),
+        }
     }
 
     /// Whether anybody answers.

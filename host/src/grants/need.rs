@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{ContextScope, JournalScope, ReplyBody, ReplyTo, can_wake};
 use crate::operation::Operation;
-use crate::recipes::{ActionSpec, EvaluatorKind, GatherSource, LlmSpec, Recipe};
+use crate::recipes::{ActionSpec, GatherSource, Recipe};
 use crate::stage::HostRequest;
 
 /// One thing that has to be granted.
@@ -186,11 +186,12 @@ fn plain(value: &Value) -> String {
 /// What a recipe can ask for as it is written: the declared operations, the
 /// host's own questions to the model, gathered files, and `imports`, those of
 /// its components. What an own component will ask for is not known before it
-/// runs. `model_of` names the model that an evaluator asks.
+/// runs. `model_of` names the model that a prompt goes to, where the recipe names
+/// one or none.
 pub fn of_recipe(
     recipe: &Recipe,
     imports: &[String],
-    model_of: &dyn Fn(&LlmSpec) -> String,
+    model_of: &dyn Fn(&str, Option<&str>) -> String,
 ) -> Vec<Need<'static>> {
     let mut needs: Vec<Need<'static>> = imports
         .iter()
@@ -198,15 +199,14 @@ pub fn of_recipe(
         .map(|import| Need::Import(Cow::Owned(import.clone())))
         .collect();
     for evaluator in &recipe.evaluators {
-        if let EvaluatorKind::Llm(spec) = &evaluator.kind {
+        for asking in evaluator.kind.questions() {
             needs.push(Need::Import(Cow::Borrowed("model")));
-            needs.push(Need::Prompt(Cow::Owned(spec.prompt.clone())));
-            needs.push(Need::Model(Cow::Owned(model_of(spec))));
+            needs.push(Need::Prompt(Cow::Owned(asking.prompt.to_owned())));
+            needs.push(Need::Model(Cow::Owned(model_of(asking.prompt, asking.model))));
         }
     }
     for spec in &recipe.gather {
-        let GatherSource::File(path) = &spec.source;
-        needs.push(Need::GatherFile(Cow::Owned(path.clone())));
+        needs.extend(of_gathered(recipe, &spec.source));
     }
     let continued: Vec<String> = recipe
         .actions
@@ -227,9 +227,38 @@ pub fn of_recipe(
         if action.wake_on_failure {
             needs.push(Need::Wake);
         }
-        needs.extend(action.error_buffers().into_values().map(|one| Need::Compile(Cow::Owned(one))));
+        needs
+            .extend(action.error_buffers().into_values().map(|one| Need::Compile(Cow::Owned(one))));
     }
     needs
+}
+
+/// What a source needs: that of the question which the host puts for it.
+fn of_gathered(recipe: &Recipe, source: &GatherSource) -> Vec<Need<'static>> {
+    let import = |interface: &'static str| Need::Import(Cow::Borrowed(interface));
+    match source {
+        GatherSource::Cockpit(route) => {
+            vec![import("cockpit-read"), Need::CockpitRoute(Cow::Owned(route.clone()))]
+        }
+        GatherSource::Journal(ask) => {
+            let scope = match &ask.recipe {
+                None => JournalScope::Own,
+                Some(name) if *name == recipe.name => JournalScope::Own,
+                // Another recipe's rows about the sender, where there is one.
+                Some(_) if recipe.trigger.kind == "on_mail" => JournalScope::Sender,
+                Some(_) => JournalScope::All,
+            };
+            vec![import("journal-read"), Need::Journal(scope)]
+        }
+        GatherSource::Context(_) => {
+            vec![import("context-read"), Need::Context(ContextScope::Session)]
+        }
+        GatherSource::Flag(key) => {
+            vec![import("context-read"), Need::Flag(Cow::Owned(key.clone()))]
+        }
+        GatherSource::Static(_) => Vec::new(),
+        GatherSource::File(path) => vec![Need::GatherFile(Cow::Owned(path.clone()))],
+    }
 }
 
 /// What one declared step can lead to, whatever the event. A value with a

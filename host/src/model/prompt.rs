@@ -205,6 +205,14 @@ impl Prompt {
         if self.template.names_tier() { Ok(()) } else { Err(PromptError::NoTier) }
     }
 
+    /// What it asks to be filled in, as `root.name`.
+    pub fn placeholders(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.template.slots().map(template::Slot::key).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// The label set of the prompt's kinds, if it declares any.
     pub fn labels(&self) -> Option<Arc<LabelSet>> {
         self.labels.clone()

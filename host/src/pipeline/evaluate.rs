@@ -3,15 +3,13 @@
 //! executed: it becomes the fallback, and says so.
 
 use super::RunInput;
-use super::filter::cache_key;
-use super::ports::{ModelQuestion, Ports, PreparedQuestion};
+use super::model_verdict;
+use super::ports::Ports;
 use super::record::{RunRecord, host_verdict};
 use crate::envelope::sender::Tier;
-use crate::journal::{CacheEntry, CachedVerdict, EvalType};
-use crate::recipes::{
-    ActionSpec, Evaluator, EvaluatorKind, Fallback, LlmSpec, OnFailure, StageSpec,
-};
-use crate::stage::{GuestFault, HostAnswer, HostError, World};
+use crate::journal::EvalType;
+use crate::recipes::{Evaluator, EvaluatorKind, Fallback, OnFailure, StageSpec};
+use crate::stage::{GuestFault, World};
 use crate::verdict::Verdict;
 
 /// A decision: which action, by whom, why.
@@ -71,7 +69,7 @@ impl Decided {
 }
 
 /// `summon` is the seeds' word for wake.
-fn canonical_action(action: &str) -> &str {
+pub(super) fn canonical_action(action: &str) -> &str {
     if action == "summon" { "wake" } else { action }
 }
 
@@ -101,36 +99,78 @@ pub(super) fn fallback_action(input: RunInput<'_>) -> String {
 }
 
 /// What one evaluator said.
-enum Said {
-    Verdict(Verdict),
-    /// Left to the next, with a note where there is something to say.
-    Nothing(Option<String>),
+pub(super) enum Said {
+    Verdict(Box<Reached>),
+    /// Left to the next, with what there is to say about it.
+    Nothing(Vec<String>),
+}
+
+impl Said {
+    pub(super) fn nothing(note: impl Into<String>) -> Self {
+        Self::Nothing(vec![note.into()])
+    }
+
+    /// With what was said on the way to it.
+    pub(super) fn after(mut self, notes: Vec<String>) -> Self {
+        if let Self::Verdict(reached) = &mut self {
+            reached.notes = notes;
+        }
+        self
+    }
+}
+
+/// A verdict and how it came about.
+pub(super) struct Reached {
+    pub(super) verdict: Verdict,
+    pub(super) eval_type: EvalType,
+    /// The evaluator, or the step of it, that decided.
+    pub(super) stage: String,
+    pub(super) model: Option<String>,
+    pub(super) prompt_hash: Option<String>,
+    pub(super) scores: Vec<(String, f32)>,
+    pub(super) notes: Vec<String>,
+}
+
+impl Reached {
+    pub(super) fn new(eval_type: EvalType, stage: String, verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            eval_type,
+            stage,
+            model: None,
+            prompt_hash: None,
+            scores: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 pub(super) async fn apply(ports: &Ports, input: RunInput<'_>, run: &mut RunRecord) -> Decided {
     let mut notes = Vec::new();
     for evaluator in &input.revision.recipe.evaluators {
-        let mut details = ModelDetails::default();
         let said = match &evaluator.kind {
             EvaluatorKind::Component(spec) => {
                 ask_component(ports, input, run, evaluator, spec).await
             }
             EvaluatorKind::Llm(spec) => {
-                ask_model(ports, input, run, evaluator, spec, &mut details).await
+                model_verdict::of_model(ports, input, run, evaluator, spec).await
+            }
+            EvaluatorKind::Cascade(spec) => {
+                model_verdict::of_cascade(ports, input, run, evaluator, spec).await
             }
         };
+        let named = |note: String| format!("{}: {note}", evaluator.stage);
         match said {
-            Said::Verdict(verdict) => {
+            Said::Verdict(reached) => {
+                notes.extend(reached.notes.into_iter().map(named));
                 let mut decided =
-                    Decided::new(input, details.eval_type, &evaluator.stage, verdict, notes);
-                decided.model = details.model;
-                decided.prompt_hash = details.prompt_hash;
-                decided.scores = details.scores;
+                    Decided::new(input, reached.eval_type, &reached.stage, reached.verdict, notes);
+                decided.model = reached.model;
+                decided.prompt_hash = reached.prompt_hash;
+                decided.scores = reached.scores;
                 return decided;
             }
-            Said::Nothing(note) => {
-                notes.extend(note.map(|note| format!("{}: {note}", evaluator.stage)));
-            }
+            Said::Nothing(said) => notes.extend(said.into_iter().map(named)),
         }
     }
     let reason =
@@ -165,134 +205,30 @@ async fn ask_component(
         }
         None => Err(GuestFault::NotLoaded(spec.component.to_string())),
     };
+    let reached = |verdict: Verdict| {
+        Said::Verdict(Box::new(Reached::new(EvalType::Hotwire, stage.to_owned(), verdict)))
+    };
     match answer {
         Ok(Some(verdict)) => {
             // A rule that names no confidence is certain.
             let confidence = verdict.confidence.unwrap_or(1.0);
-            if confidence >= evaluator.threshold {
-                Said::Verdict(verdict)
+            if confidence >= evaluator.threshold.of(input.tier) {
+                reached(verdict)
             } else {
-                Said::Nothing(Some(format!(
-                    "{} at {confidence:.2}, below the threshold",
-                    verdict.action
-                )))
+                Said::nothing(format!("{} at {confidence:.2}, below the threshold", verdict.action))
             }
         }
-        Ok(None) => Said::Nothing(None),
-        Err(fault) => match &spec.on_failure {
-            OnFailure::Pass => Said::Nothing(Some(format!("{}: {fault}", fault.code()))),
-            OnFailure::Block => {
-                let action = if input.envelope.is_question() { "block" } else { "log" };
-                Said::Verdict(host_verdict(action, format!("blocked, {}: {fault}", fault.code())))
+        Ok(None) => Said::Nothing(Vec::new()),
+        Err(fault) => {
+            let what = format!("{}: {fault}", fault.code());
+            match &spec.on_failure {
+                OnFailure::Pass => Said::nothing(what),
+                OnFailure::Block => {
+                    let action = if input.envelope.is_question() { "block" } else { "log" };
+                    reached(host_verdict(action, format!("blocked, {what}")))
+                }
+                OnFailure::Action(action) => reached(host_verdict(action, what)),
             }
-            OnFailure::Action(action) => {
-                Said::Verdict(host_verdict(action, format!("{}: {fault}", fault.code())))
-            }
-        },
-    }
-}
-
-struct ModelDetails {
-    eval_type: EvalType,
-    model: Option<String>,
-    prompt_hash: Option<String>,
-    scores: Vec<(String, f32)>,
-}
-
-impl Default for ModelDetails {
-    fn default() -> Self {
-        Self { eval_type: EvalType::Hotwire, model: None, prompt_hash: None, scores: Vec::new() }
-    }
-}
-
-async fn ask_model(
-    ports: &Ports,
-    input: RunInput<'_>,
-    run: &mut RunRecord,
-    evaluator: &Evaluator,
-    spec: &LlmSpec,
-    details: &mut ModelDetails,
-) -> Said {
-    let declared: Vec<&str> = input.revision.recipe.actions.keys().map(String::as_str).collect();
-    let question = ModelQuestion {
-        spec,
-        envelope: input.envelope,
-        tier: input.tier,
-        context: &run.inputs.context,
-        gathered: &run.gathered,
-        declared: &declared,
-    };
-    let prepared = match ports.classifier.prepare(&question) {
-        Ok(prepared) => prepared,
-        Err(error) => return Said::Nothing(Some(error.to_string())),
-    };
-    let answer = run.gate().classify(&evaluator.stage, ports.classifier.as_ref(), &prepared).await;
-    match answer {
-        Ok(HostAnswer::Classification { best, abstained, scores, .. }) => {
-            let confidence =
-                scores.iter().find(|(label, _)| *label == best).map_or(0.0, |(_, score)| *score);
-            if abstained || confidence < evaluator.threshold {
-                return Said::Nothing(Some(format!("unsure: {best} at {confidence:.2}")));
-            }
-            let Some(action) = prepared.actions.get(&best) else {
-                return Said::Nothing(Some(format!("kind {best:?} is mapped to no action")));
-            };
-            // A model must be surer of what nobody looks at afterwards.
-            let silences = input
-                .revision
-                .recipe
-                .actions
-                .get(canonical_action(action))
-                .is_some_and(ActionSpec::silences);
-            if silences && confidence < prepared.silence_threshold {
-                return Said::Nothing(Some(format!(
-                    "not sure enough to {action}: {best} at {confidence:.2}"
-                )));
-            }
-            let verdict = Verdict {
-                action: action.clone(),
-                reason: format!("{best} ({confidence:.2})"),
-                confidence: Some(confidence),
-                fields: Vec::new(),
-            };
-            details.eval_type = EvalType::Llm;
-            details.model = Some(prepared.model.clone());
-            details.prompt_hash = Some(prepared.prompt_hash.clone());
-            details.scores = scores;
-            remember(input, run, &prepared, &verdict);
-            Said::Verdict(verdict)
         }
-        Ok(_) => Said::Nothing(Some(
-            "the model service answered something else than a classification".to_owned(),
-        )),
-        Err(HostError::Unavailable(ms)) => {
-            // The code that scripts look for.
-            Said::Nothing(Some(format!("overflow, LLM_QUEUE_FULL: model busy, free in {ms} ms")))
-        }
-        Err(error) => Said::Nothing(Some(error.to_string())),
     }
-}
-
-/// Keeps the verdict for reuse, if the recipe wants that and the question is
-/// the one that the filter stage looked for.
-fn remember(
-    input: RunInput<'_>,
-    run: &mut RunRecord,
-    prepared: &PreparedQuestion,
-    verdict: &Verdict,
-) {
-    let key = cache_key(input, &prepared.input_digest, &prepared.model);
-    let (Some(ttl), true) = (input.revision.recipe.filter.cache_ttl_s, run.cache_key == Some(key))
-    else {
-        return;
-    };
-    run.cache = Some(CacheEntry {
-        key,
-        value: CachedVerdict {
-            verdict: verdict.clone(),
-            model: Some(prepared.model.clone()),
-            prompt_hash: Some(prepared.prompt_hash.clone()),
-        },
-        expires_at: input.now.plus(std::time::Duration::from_secs(ttl)),
-    });
 }

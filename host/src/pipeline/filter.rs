@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::RunInput;
 use super::evaluate::Decided;
-use super::ports::{FactError, ModelQuestion, Ports};
+use super::model_step;
+use super::ports::{FactError, Ports};
 use super::record::{RunRecord, host_verdict};
 use crate::envelope::sender::Tier;
 use crate::envelope::{Field, sender};
-use crate::ids::Digest;
 use crate::journal::{Assumption, EvalType};
-use crate::recipes::{Cooldown, EvaluatorKind, LlmSpec, OnFailure, RateLimit, StageSpec};
+use crate::recipes::{Cooldown, OnFailure, RateLimit, StageSpec};
 use crate::stage::{GuestFault, World};
 use crate::verdict::FilterAnswer;
 
@@ -126,46 +126,20 @@ pub(super) fn session_context(
     }
 }
 
-/// The key covers everything that the model would see and everything that
-/// turns its answer into an action, so one harmless mail never decides for
-/// the next one.
-pub(super) fn cache_key(input: RunInput<'_>, question_digest: &Digest, model: &str) -> Digest {
-    Digest::of_parts(&[
-        b"thrall verdict cache 1",
-        &question_digest.0,
-        &input.revision.digest.0,
-        model.as_bytes(),
-        input.tier.as_str().as_bytes(),
-    ])
-}
-
 fn from_cache(
     ports: &Ports,
     input: RunInput<'_>,
     run: &mut RunRecord,
 ) -> Result<Option<Decided>, FactError> {
-    let recipe = &input.revision.recipe;
-    let (Some(_), Some(spec)) = (recipe.filter.cache_ttl_s, first_llm(input)) else {
-        return Ok(None);
-    };
-    let declared: Vec<&str> = input.revision.recipe.actions.keys().map(String::as_str).collect();
-    let question = ModelQuestion {
-        spec,
-        envelope: input.envelope,
-        tier: input.tier,
-        context: &run.inputs.context,
-        gathered: &run.gathered,
-        declared: &declared,
-    };
-    // A question that cannot be rendered is reported where it is asked.
-    let Ok(prepared) = ports.classifier.prepare(&question) else {
-        return Ok(None);
-    };
-    // What may not be asked may not be answered from memory either.
-    if !run.gate().may_ask(&prepared) {
+    if input.revision.recipe.filter.cache_ttl_s.is_none() {
         return Ok(None);
     }
-    let key = cache_key(input, &prepared.input_digest, &prepared.model);
+    // A question that cannot be rendered is reported where it is asked.
+    let mut evaluators = input.revision.recipe.evaluators.iter();
+    let Some(key) = evaluators.find_map(|one| model_step::cache_key(ports, input, run, &one.kind))
+    else {
+        return Ok(None);
+    };
     let cached = ports.facts.cached(&key, input.now)?;
     run.cache_key = Some(key);
     run.inputs.cached.clone_from(&cached);
@@ -176,13 +150,6 @@ fn from_cache(
         decided.prompt_hash = cached.prompt_hash;
         decided
     }))
-}
-
-fn first_llm(input: RunInput<'_>) -> Option<&LlmSpec> {
-    input.revision.recipe.evaluators.iter().find_map(|evaluator| match &evaluator.kind {
-        EvaluatorKind::Llm(spec) => Some(spec),
-        EvaluatorKind::Component(_) => None,
-    })
 }
 
 const STAGE: &str = "filter";

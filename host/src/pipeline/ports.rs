@@ -13,7 +13,7 @@ use crate::envelope::{Envelope, Field};
 use crate::grants::{Authority, need};
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::CachedVerdict;
-use crate::recipes::{GatherSpec, LlmSpec};
+use crate::recipes::Asking;
 use crate::stage::{HostAnswer, HostError, HostRequest, Sandbox};
 
 /// The host's facts could not be read; nothing may be decided on a guess.
@@ -142,6 +142,23 @@ pub trait Answers: Send + Sync {
     fn model_of(&self, request: &HostRequest) -> Option<String>;
 }
 
+/// The node behind thrall, as far as recipes may look at it. Questions of guests
+/// and of the gather stage come here, after they were authorised; the gate gives
+/// up on an answer that does not come in time.
+#[async_trait]
+pub trait Cockpit: Send + Sync {
+    /// The answer of a read-only route, such as `status`, as JSON. `params` is a
+    /// JSON object, or empty.
+    ///
+    /// # Errors
+    /// Why there is none: `Invalid` for a route or parameters that do not exist,
+    /// `Unavailable` where it is worth trying again, else `Failed`.
+    async fn get(&self, route: &str, params: &str) -> Result<String, HostError>;
+}
+
+/// The longest answer of the node that is taken, in bytes.
+pub const MAX_COCKPIT_BYTES: usize = 256 * 1024;
+
 /// Budgets of a day, which outlive runs and restarts.
 #[async_trait]
 pub trait Meter: Send + Sync {
@@ -160,13 +177,15 @@ pub trait Meter: Send + Sync {
 /// A question to the model, before rendering.
 #[derive(Clone, Copy)]
 pub struct ModelQuestion<'a> {
-    pub spec: &'a LlmSpec,
+    pub asking: Asking<'a>,
     pub envelope: &'a Envelope,
     pub tier: Tier,
     pub context: &'a [Field],
     /// Gathered and injected fields; injected ones are named `inject.NAME`.
     pub gathered: &'a [Field],
-    /// Actions that the recipe declares: the labels of a prompt without kinds.
+    /// What a cascade's first step said: `cascade.action`, `cascade.reason`.
+    pub cascade: &'a [Field],
+    /// What it can lead to: the labels of a prompt without kinds.
     pub declared: &'a [&'a str],
 }
 
@@ -200,22 +219,23 @@ pub trait Classifier: Send + Sync {
     async fn classify(&self, question: &PreparedQuestion) -> Result<HostAnswer, HostError>;
 }
 
-/// What a source gave.
+/// What a file gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gathered {
     pub text: String,
-    /// The beginning was left out: the source is longer than was asked for.
+    /// The beginning was left out: the file is longer than was asked for.
     pub truncated: bool,
     /// What was no UTF-8 was replaced.
     pub replaced: bool,
 }
 
-/// Fetches what recipes gather, after it was authorised.
+/// Reads files that recipes gather, after it was authorised. What else they
+/// gather are questions to the host like those of guests.
 #[async_trait]
 pub trait Gatherer: Send + Sync {
-    /// Reads the last `max_bytes` of a source, or all of it. Waiting is
+    /// Reads the last `max_bytes` of a file, or all of it. Waiting is
     /// bounded. The error says why there is no data.
-    async fn read(&self, spec: &GatherSpec, max_bytes: usize) -> Result<Gathered, String>;
+    async fn read(&self, path: &str, max_bytes: usize) -> Result<Gathered, String>;
 }
 
 /// Everything that a run reaches.

@@ -131,6 +131,11 @@ impl RunRecord {
         outcome.answer
     }
 
+    /// The door to the host for what is gathered.
+    pub(super) fn gather_door(&self) -> Arc<dyn HostCalls> {
+        self.gate.for_stage("gather")
+    }
+
     /// The host's own way through the gate.
     pub(super) fn gate(&self) -> &Gate {
         &self.gate

@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use super::placeholders::{self, Stage};
 use super::reading::{Reading, Weight};
-use super::{ComponentSource, Evaluator, EvaluatorKind, Fallback, StageSpec, llm_section};
+use super::{
+    ComponentSource, Evaluator, EvaluatorKind, Fallback, StageSpec, Thresholds, cascade_section,
+    llm_section, thresholds,
+};
 use crate::strict_toml::Table;
 use crate::strict_toml::table::Hint;
 
@@ -15,19 +18,26 @@ pub(super) struct Evaluation {
     pub(super) fallback: Option<Fallback>,
 }
 
-const TYPES: [&str; 2] = ["hotwire", "llm"];
+const TYPES: [&str; 3] = ["hotwire", "llm", "cascade"];
 /// Types that recipes may use one day; said so instead of guessing a typo.
-const LATER_TYPES: [&str; 2] = ["learned", "cascade"];
+const LATER_TYPES: [&str; 1] = ["learned"];
 
 const COMMON_KEYS: [&str; 4] = ["type", "fallback_action", "threshold", "priority"];
 const HOTWIRE_KEYS: [&str; 4] = ["rules", "default_action", "component", "on_failure"];
-const LLM_KEYS: [&str; 3] = ["prompt", "model", "kinds"];
+const LLM_KEYS: [&str; 5] = ["prompt", "prompts", "senders", "model", "kinds"];
+const CASCADE_KEYS: [&str; 1] = ["first"];
 const ENTRY_KEYS: [&str; 6] =
     ["priority", "rules", "default_action", "component", "on_failure", "threshold"];
 
-const OLD_KEYS: [Hint<'static>; 3] = [
+const OLD_KEYS: [Hint<'static>; 6] = [
     ("conditions", "write one [[evaluate.rules]] for each condition"),
-    ("thresholds", "one number, threshold = 0.6, is all there is"),
+    ("thresholds", "write threshold = 0.6, or threshold = { known = 0.4, unknown = 0.7 }"),
+    ("cascade", "write type = \"cascade\" and first = { prompt = \"triage-l1\" }"),
+    ("l1_prompt", "write first = { prompt = \"triage-l1\" }, beside type = \"cascade\""),
+    (
+        "l1_backend",
+        "write first = { prompt = \"...\", model = \"...\" }, beside type = \"cascade\"",
+    ),
     ("actions", "actions are declared as [actions.NAME] at the top level"),
 ];
 const OLD_RULE_KEYS: [Hint<'static>; 2] = [
@@ -80,19 +90,21 @@ fn evaluate(
     let kind = kind_of(reading, table)?;
     check_keys(table, kind);
     let default_priority =
-        if kind == "llm" { Evaluator::PRIORITY_MODEL } else { Evaluator::PRIORITY_HOTWIRE };
+        if kind == "hotwire" { Evaluator::PRIORITY_HOTWIRE } else { Evaluator::PRIORITY_MODEL };
     let priority = table.integer("priority", 0..=MAX_PRIORITY).unwrap_or(default_priority);
-    let kind = if kind == "llm" {
-        EvaluatorKind::Llm(llm_section::read(reading, table)?)
-    } else {
-        let mut stage = with_rule_actions(reading.part(&["evaluate"]));
-        // Rules that do not match mean `log`, as they always have, unless the
-        // recipe says what comes after them.
-        let is_last = !has_fallback && hotwires.iter().all(|other| other.priority >= priority);
-        if is_last && !table.has("default_action") && !table.has("component") {
-            set(&mut stage, "default_action", "log");
+    let kind = match kind {
+        "llm" => EvaluatorKind::Llm(llm_section::read(reading, table)?),
+        "cascade" => EvaluatorKind::Cascade(cascade_section::read(reading, table)?),
+        _ => {
+            let mut stage = with_rule_actions(reading.part(&["evaluate"]));
+            // Rules that do not match mean `log`, as they always have, unless the
+            // recipe says what comes after them.
+            let is_last = !has_fallback && hotwires.iter().all(|other| other.priority >= priority);
+            if is_last && !table.has("default_action") && !table.has("component") {
+                set(&mut stage, "default_action", "log");
+            }
+            EvaluatorKind::Component(rules_stage(reading, table, &stage)?)
         }
-        EvaluatorKind::Component(rules_stage(reading, table, &stage)?)
     };
     Some(Evaluator { stage: "evaluate".to_owned(), priority, threshold: threshold(table), kind })
 }
@@ -106,37 +118,36 @@ fn set(stage: &mut Value, key: &str, value: &str) {
 fn kind_of(reading: &Reading<'_>, table: &Table<'_>) -> Option<&'static str> {
     if let Some(text) = table.text("type").filter(|text| LATER_TYPES.contains(&text.value)) {
         let what = format!("[evaluate] type {:?} is not in this version of thrall", text.value);
-        reading.sink.error_expected(text.at, what, "hotwire or llm");
+        reading.sink.error_expected(text.at, what, "hotwire, llm or cascade");
         return None;
     }
     if table.has("type") { table.word("type", &TYPES) } else { Some("hotwire") }
 }
 
 fn check_keys(table: &Table<'_>, kind: &str) {
-    let (own, other, other_kind): (&[&str], &[&str], &str) = if kind == "llm" {
-        (&LLM_KEYS, &HOTWIRE_KEYS, "hotwire")
-    } else {
-        (&HOTWIRE_KEYS, &LLM_KEYS, "llm")
-    };
+    let by_kind: [(&str, &[&str], &str); 3] = [
+        ("hotwire", &HOTWIRE_KEYS, "it belongs to type = \"hotwire\""),
+        ("llm", &LLM_KEYS, "it belongs to type = \"llm\" or \"cascade\""),
+        ("cascade", &CASCADE_KEYS, "it belongs to type = \"cascade\""),
+    ];
+    // A cascade is a model's question with another before it.
+    let takes = |other: &str| kind == other || (kind == "cascade" && other == "llm");
+    let own = by_kind.iter().filter(|(other, ..)| takes(other)).flat_map(|(_, keys, _)| *keys);
     let known: Vec<&str> = COMMON_KEYS.iter().chain(own).copied().collect();
-    let sentence = format!("it belongs to type = \"{other_kind}\"");
     let mut hints: Vec<Hint<'_>> = OLD_KEYS.to_vec();
-    if kind == "llm" {
+    if kind != "hotwire" {
         hints.push(("on_failure", "a model that does not answer leads to fallback_action"));
         hints.push(("rules", "rules beside a model stand under [[hotwires]]"));
         hints.push(("component", "components beside a model stand under [[hotwires]]"));
     }
-    hints.extend(other.iter().map(|key| (*key, sentence.as_str())));
+    for (_, keys, sentence) in by_kind.iter().filter(|(other, ..)| !takes(other)) {
+        hints.extend(keys.iter().map(|key| (*key, *sentence)));
+    }
     table.only(&known, &hints);
 }
 
-fn threshold(table: &Table<'_>) -> f32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "between 0 and 1, where f32 is exact enough"
-    )]
-    let threshold = table.number("threshold", 0.0..=1.0).unwrap_or(0.0) as f32;
-    threshold
+fn threshold(table: &Table<'_>) -> Thresholds {
+    thresholds::read(table).unwrap_or(Thresholds::same(0.0))
 }
 
 fn hotwires(reading: &Reading<'_>, top: &Table<'_>) -> Vec<Evaluator> {

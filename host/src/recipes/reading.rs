@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use thrall_sdk::template::Root;
 
 use super::placeholders::{self, Stage};
-use super::{ComponentSource, OnFailure, canonical};
+use super::{ComponentSource, OnFailure, canonical, gather_catalog};
 use crate::envelope::QUESTIONS;
 use crate::ids::is_valid_name;
 use crate::strict_toml::{Placed, Sink, Table};
@@ -29,6 +29,8 @@ pub struct Known {
     /// Prompts by name, with the kinds of message that each tells apart and
     /// the action that it has for each; no kinds where a prompt names none.
     pub prompts: BTreeMap<String, BTreeMap<String, String>>,
+    /// What each prompt asks to be filled in, as `root.name`.
+    pub placeholders: BTreeMap<String, Vec<String>>,
     pub models_on_disk: BTreeSet<String>,
     /// Every model of the catalogue.
     pub models_known: BTreeSet<String>,
@@ -84,15 +86,9 @@ fn fields_of(trigger: &str) -> &'static [&'static str] {
             "reply_to",
         ],
         "on_tick" => &["tick", "peer_count", "uptime_s", "queue_depth", "elapsed_s"],
-        "on_result" => &[
-            "skill",
-            "status",
-            "output_json",
-            "continue_as",
-            "origin",
-            "from_node",
-            "session_id",
-        ],
+        "on_result" => {
+            &["skill", "status", "output_json", "continue_as", "origin", "from_node", "session_id"]
+        }
         "on_mail_send" => &["to_node", "body_text", "session_id", "msg_type"],
         "on_skill_request" => &["skill_name", "caller_node", "input_json", "session_id"],
         _ => &[],
@@ -174,10 +170,10 @@ impl<'a> Reading<'a> {
     /// Whether this recipe gathers something under that name.
     pub(super) fn gathers(&self, name: &str) -> bool {
         let entries = self.document.get("gather").and_then(Value::as_array);
-        entries
-            .into_iter()
-            .flatten()
-            .any(|entry| entry.get("name").and_then(Value::as_str).is_some_and(|own| own == name))
+        entries.into_iter().flatten().any(|entry| match entry {
+            Value::String(word) => gather_catalog::names(word).any(|own| own == name),
+            table => table.get("name").and_then(Value::as_str).is_some_and(|own| own == name),
+        })
     }
 
     /// Whether answers of skills come to this recipe: as events that it waits

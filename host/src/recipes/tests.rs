@@ -1,6 +1,8 @@
 //! Recipe files from the outside: what loads, what is refused and in which
 //! words. The parts have their own tests beside them.
 
+mod evaluator_tests;
+mod gather_tests;
 mod parser_properties;
 mod registry_tests;
 mod shipped;
@@ -31,6 +33,7 @@ pub(super) fn known() -> Known {
             ),
             ("plain".to_owned(), BTreeMap::new()),
         ]),
+        placeholders: BTreeMap::new(),
         models_on_disk: set(&["gemma3-270m"]),
         models_known: set(&["gemma3-270m", "gemma3-1b"]),
         model_aliases: BTreeMap::from([("small".to_owned(), "gemma3-270m".to_owned())]),
@@ -77,7 +80,7 @@ fn the_operator_guides_mail_triage_loads_unchanged() {
     let [evaluator] = recipe.evaluators.as_slice() else { panic!("{:?}", recipe.evaluators) };
     assert_eq!((evaluator.stage.as_str(), evaluator.priority), ("evaluate", 50));
     let EvaluatorKind::Llm(llm) = &evaluator.kind else { panic!() };
-    assert_eq!((llm.prompt.as_str(), llm.model.as_deref()), ("triage", Some("gemma3-1b")));
+    assert_eq!((llm.prompts.usual.as_str(), llm.model.as_deref()), ("triage", Some("gemma3-1b")));
     assert_eq!(recipe.fallback, Fallback::Action("compile".to_owned()));
     assert_eq!(
         recipe.actions.keys().collect::<Vec<_>>(),
@@ -234,7 +237,7 @@ fn placeholders_must_be_resolvable_where_they_stand() {
         ("{{envelope.x", "without `}}`"),
         ("{{filter.teir}}", "did you mean \"tier\"?"),
         ("{{gather.peers}}", "no [[gather]] entry of this recipe has that name"),
-        ("{{result.status}}", "results of skills are not in this version"),
+        ("{{result.status}}", "no answer of a skill"),
         ("{{inject.greeting}}", "no filter of this recipe injects it"),
     ] {
         let problem = only_problem(&reply(template));
@@ -318,7 +321,7 @@ fn evaluators_are_ordered_and_fallback_hotwires_come_last() {
         .map(|evaluator| (evaluator.stage.as_str(), evaluator.priority))
         .collect();
     assert_eq!(order, [("hotwire-1", 100), ("evaluate", 50), ("hotwire-0", 10)]);
-    assert!((recipe.evaluators[1].threshold - 0.6).abs() < 1e-6);
+    assert_eq!(recipe.evaluators[1].threshold, Thresholds::same(0.6));
     let EvaluatorKind::Component(own) = &recipe.evaluators[0].kind else { panic!() };
     assert_eq!(own.component, ComponentSource::File("repeat-offender.wasm".to_owned()));
     assert_eq!(own.on_failure, OnFailure::Block);
@@ -415,8 +418,8 @@ fn keys_belong_to_their_kind_of_action() {
 fn what_belongs_to_other_versions_is_said() {
     for (text, words) in [
         (
-            "gather = [\"peers\"]\n[trigger]\ntype = \"on_tick\"\n",
-            "gather is a string: expected a list of tables, each written [[gather]]",
+            "gather = \"peer_count\"\n[trigger]\ntype = \"on_tick\"\n",
+            "gather is a string: expected names of facts, such as \"peer_count\", or tables",
         ),
         (
             "[trigger]\ntype = \"on_tick\"\n[compile]\nbuffer = \"x\"\n",
@@ -424,7 +427,7 @@ fn what_belongs_to_other_versions_is_said() {
         ),
         (
             "[trigger]\ntype = \"on_tick\"\n[evaluate]\ntype = \"learned\"\n",
-            "[evaluate] type \"learned\" is not in this version of thrall: expected hotwire or llm",
+            "[evaluate] type \"learned\" is not in this version of thrall: expected hotwire, llm or cascade",
         ),
         ("[trigger]\ntype = \"on_tick\"\ncooldown_seconds = 5\n", "it belongs under [filter]"),
         (
@@ -601,8 +604,9 @@ fn a_gather_entry_that_could_mean_something_else_is_refused() {
     }
     let long = format!("/{}", "a".repeat(4096));
     assert!(only_problem(&entry("file", &long, "")).contains("is too long"));
-    let other = only_problem(&entry("cockpit", "/status", ""));
-    assert!(other.contains("source \"cockpit\" is not in this version of thrall"), "{other}");
+    let other = only_problem(&entry("fiel", "/status", ""));
+    assert!(other.contains("source \"fiel\" is not in this version of thrall"), "{other}");
+    assert!(other.ends_with("did you mean \"file\"?"), "{other}");
     for max_bytes in ["0", "65537", "-1", "\"1\""] {
         let problem = only_problem(&entry("file", "/x", &format!("max_bytes = {max_bytes}")));
         assert!(problem.contains("max_bytes"), "{problem}");
@@ -631,10 +635,10 @@ fn a_gather_entry_that_could_mean_something_else_is_refused() {
     };
     assert!(two(("a", "/x"), ("a", "/y")).contains("two [[gather]] entries are called \"a\""));
     assert!(two(("a", "/x"), ("b", "/x")).contains("[[gather]] reads file /x twice"));
-    let many: String = (0..17)
+    let many: String = (0..33)
         .map(|n| format!("[[gather]]\nname = \"n{n}\"\nsource = \"file\"\npath = \"/{n}\"\n"))
         .collect();
-    assert!(only_problem(&gathering(&many)).contains("17 [[gather]] entries: expected at most 16"));
+    assert!(only_problem(&gathering(&many)).contains("33 [[gather]] entries: expected at most 32"));
 }
 
 #[test]

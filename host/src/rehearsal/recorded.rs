@@ -15,7 +15,7 @@ use crate::pipeline::ports::{
     Answers, Classifier, FactError, Facts, Gathered, Gatherer, Meter, ModelQuestion,
     PreparedQuestion, Scope,
 };
-use crate::recipes::GatherSpec;
+use crate::recipes::GatherSource;
 use crate::stage::{HostAnswer, HostCallRecord, HostError, HostRequest};
 
 /// The recorded calls that are still unused.
@@ -145,7 +145,7 @@ impl Classifier for RecordedClassifier {
     }
 }
 
-/// What was gathered when the run was recorded.
+/// Files as they were when the run was recorded.
 pub struct RecordedGatherer {
     sources: Vec<GatherTrace>,
     contents: Vec<Field>,
@@ -159,8 +159,8 @@ impl RecordedGatherer {
 
 #[async_trait]
 impl Gatherer for RecordedGatherer {
-    async fn read(&self, spec: &GatherSpec, max_bytes: usize) -> Result<Gathered, String> {
-        let source = spec.source.to_string();
+    async fn read(&self, path: &str, max_bytes: usize) -> Result<Gathered, String> {
+        let source = GatherSource::File(path.to_owned()).to_string();
         let recorded = self.sources.iter().find(|one| one.source == source);
         let Some(recorded) = recorded else {
             return Err("was not gathered in the recorded run".to_owned());

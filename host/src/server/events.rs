@@ -29,7 +29,7 @@ pub enum EventAnswer {
 }
 
 pub(super) async fn post(
-    State(DoorState { shared, source }): State<DoorState>,
+    State(DoorState { shared, source, .. }): State<DoorState>,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let lines: Vec<&[u8]> = split_envelopes(&body);
@@ -85,7 +85,7 @@ fn to_answer(accepted: Accepted) -> EventAnswer {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
-fn to_problem(error: SubmitError) -> Problem {
+pub(super) fn to_problem(error: SubmitError) -> Problem {
     let (status, code) = match &error {
         SubmitError::NotAllowed { .. } => (StatusCode::FORBIDDEN, "trigger_not_allowed"),
         SubmitError::LaneFull { .. } => (StatusCode::TOO_MANY_REQUESTS, "lane_full"),

@@ -3,7 +3,7 @@
 
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::{DoorState, events, grants, health, recipes, reload};
+use super::{DoorState, events, grants, health, questions, recipes, reload, review};
 use crate::roles::Role;
 
 /// Methods that routes take.
@@ -48,7 +48,7 @@ const EVERYBODY: &[Role] = &[Role::Operator, Role::Agent, Role::Source];
 const OPERATOR_AND_AGENT: &[Role] = &[Role::Operator, Role::Agent];
 
 /// Every route, with the roles that have it.
-pub static ROUTES: [Route; 5] = [
+pub static ROUTES: [Route; 8] = [
     Route {
         method: Method::Post,
         path: "/thrall/events",
@@ -78,6 +78,25 @@ pub static ROUTES: [Route; 5] = [
         path: "/thrall/grants",
         roles: OPERATOR_AND_AGENT,
         handler: |method| on(method, grants::get),
+    },
+    // The agent brings events that nobody waits for.
+    Route {
+        method: Method::Post,
+        path: "/thrall/questions",
+        roles: &[Role::Operator, Role::Source],
+        handler: |method| on(method, questions::post),
+    },
+    Route {
+        method: Method::Get,
+        path: "/thrall/review",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, review::list),
+    },
+    Route {
+        method: Method::Post,
+        path: "/thrall/review/{id}",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, review::post),
     },
 ];
 

@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, IntoDeserializer, value};
 
 use super::error::{Doing, StoreError};
 use super::event_story::{self, StoredEnvelope};
-use super::journal_columns::DECISION;
+use super::journal_columns::{DECISION, REVIEW};
 use super::reader::{Reader, unsigned};
 use crate::clock::TimestampMs;
 use crate::envelope::sender::MIN_PREFIX_LEN;
@@ -33,13 +33,17 @@ pub enum JournalEntry {
         row: Box<DecisionRow>,
     },
     Performed(PerformedRow),
+    /// What somebody said about a decision: `operation` is the action that was
+    /// right, `state` is confirm or correct.
+    Review(PerformedRow),
 }
 
 /// What became of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PerformedRow {
     pub at: TimestampMs,
-    pub outbox_id: i64,
+    /// `None` where the host itself answered.
+    pub outbox_id: Option<i64>,
     pub envelope_seq: Option<EnvelopeSeq>,
     pub recipe: String,
     /// `briefing`, `wake`, `reply`, ...
@@ -126,7 +130,7 @@ impl Reader {
             let Some(record) = found else { return Ok(None) };
             let seq = match &record.entry {
                 JournalEntry::Decision { row, .. } => Some(row.envelope_seq),
-                JournalEntry::Performed(row) => row.envelope_seq,
+                JournalEntry::Performed(row) | JournalEntry::Review(row) => row.envelope_seq,
             };
             let envelope = match seq {
                 Some(seq) => event_story::stored_envelope(connection, seq)?,
@@ -193,7 +197,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<JournalRecord> {
     let entry = if kind == DECISION {
         JournalEntry::Decision { envelope_id: row.get(5)?, row: Box::new(decision(row)?) }
     } else {
-        JournalEntry::Performed(PerformedRow {
+        let other = PerformedRow {
             at: TimestampMs::from_i64(row.get(3)?),
             outbox_id: row.get(25)?,
             envelope_seq: row.get(4)?,
@@ -201,7 +205,8 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<JournalRecord> {
             operation: row.get(16)?,
             state: row.get(17)?,
             detail: row.get(18)?,
-        })
+        };
+        if kind == REVIEW { JournalEntry::Review(other) } else { JournalEntry::Performed(other) }
     };
     Ok(JournalRecord { id: row.get(0)?, hash: Digest(row.get(2)?), entry })
 }

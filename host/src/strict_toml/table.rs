@@ -26,6 +26,12 @@ pub struct Table<'a> {
     at: usize,
 }
 
+/// An item of a list that may hold strings and tables side by side.
+pub enum Item<'a> {
+    Text(Placed<&'a str>),
+    Table(Table<'a>),
+}
+
 /// A key that is refused with a sentence of its own.
 pub type Hint<'h> = (&'h str, &'h str);
 
@@ -238,6 +244,23 @@ impl<'a> Table<'a> {
             _ => self.wrong_type(key, item, &expected),
         };
         items.iter().filter_map(table_of).collect()
+    }
+
+    /// A list of strings and tables, in their order. Empty when absent.
+    pub fn items(&self, key: &str, expected: &str) -> Vec<Item<'a>> {
+        let Some(items) = self.list(key, expected) else {
+            return Vec::new();
+        };
+        let name = format!("[[{}]]", self.dotted(key));
+        let item_of = |item: &'a Spanned<DeValue<'a>>| {
+            let at = item.span().start;
+            match item.get_ref() {
+                DeValue::String(text) => Some(Item::Text(Placed { value: text.as_ref(), at })),
+                DeValue::Table(entries) => Some(Item::Table(self.under(entries, name.clone(), at))),
+                _ => self.wrong_type(key, item, expected),
+            }
+        };
+        items.iter().filter_map(item_of).collect()
     }
 
     /// The named tables under a key: `[actions.NAME]`.

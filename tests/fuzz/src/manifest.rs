@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use thrall::envelope::sender::Tier;
 use thrall::recipes::{GatherSource, Known, Recipe, manifest as file};
 use thrall::strict_toml::MAX_FILE_BYTES;
 
@@ -28,10 +29,18 @@ pub const WORDS: &[&str] = &[
     "inject = { a = \"{{filter.tier}}\" }\n",
     "[[gather]]\nname = \"log\"\nsource = \"file\"\npath = \"/var/log/x\"\nmax_bytes = 4096\n",
     "field = \"gather.log\"\n",
+    "gather = [\"peer_count\", \"journal.*\", { name = \"a\", source = \"static\", value = 1 }]\n",
+    "source = \"journal\"\nwhat = \"count\"\nsince = \"24h\"\nlimit = 5\n",
+    "source = \"cockpit\"\nroute = \"skills\"\npointer = \"/local/0\"\n",
+    "source = \"flag\"\nkey = \"oom:x\"\n",
     "[evaluate]\n",
     "type = \"hotwire\"\n",
     "type = \"llm\"\nprompt = \"triage\"\n",
     "threshold = 0.5\n",
+    "threshold = { known = 0.4, unknown = 0.7 }\n",
+    "type = \"cascade\"\nfirst = { prompt = \"triage\", threshold = 0.6 }\n",
+    "prompts = { known = \"triage\" }\n",
+    "[[evaluate.senders]]\nnode = \"aabbccddeeff0011\"\nprompt = \"triage\"\n",
     "default_action = \"log\"\n",
     "fallback_action = \"tier\"\n",
     "[[evaluate.rules]]\nfield = \"body_text\"\npattern = \"x\"\naction = \"wake\"\n",
@@ -78,18 +87,24 @@ pub fn manifest(data: &[u8]) -> u64 {
 
 fn check_bounds(recipe: &Recipe) {
     for evaluator in &recipe.evaluators {
-        assert!((0.0..=1.0).contains(&evaluator.threshold), "{evaluator:?}");
+        for tier in Tier::ALL {
+            assert!((0.0..=1.0).contains(&evaluator.threshold.of(tier)), "{evaluator:?}");
+        }
+        for asking in evaluator.kind.questions() {
+            assert!(known().prompts.contains_key(asking.prompt), "{asking:?}");
+        }
     }
     for (_, _, stage) in recipe.stages() {
         let config: Result<serde_json::Value, _> = serde_json::from_str(&stage.config);
         assert!(config.is_ok(), "{stage:?}");
     }
     for source in &recipe.gather {
-        let GatherSource::File(path) = &source.source;
+        assert!((1..=65_536).contains(&source.max_bytes), "{source:?}");
+        let GatherSource::File(path) = &source.source else { continue };
         let parts = path.strip_prefix('/').map(|path| path.split('/').collect::<Vec<_>>());
         let is_plain =
             parts.is_some_and(|parts| parts.iter().all(|part| !matches!(*part, "" | "." | "..")));
-        assert!(is_plain && (1..=65_536).contains(&source.max_bytes), "{source:?}");
+        assert!(is_plain, "{source:?}");
     }
 }
 
@@ -112,6 +127,7 @@ fn known() -> &'static Known {
             "triage".to_owned(),
             BTreeMap::from([("spam".to_owned(), "drop".to_owned())]),
         )]),
+        placeholders: BTreeMap::new(),
         models_on_disk: BTreeSet::from(["gemma3-270m".to_owned()]),
         models_known: BTreeSet::from(["gemma3-270m".to_owned(), "gemma3-1b".to_owned()]),
         model_aliases: BTreeMap::new(),

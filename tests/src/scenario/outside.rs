@@ -8,6 +8,8 @@ use thrall::model::{
     Classification, ClassifyRequest, CompleteRequest, Completion, ModelBackend, ModelError, Usage,
 };
 use thrall::outbox::node::{Attempt, MailCall, Node, WakeCall};
+use thrall::pipeline::ports::Cockpit;
+use thrall::stage::HostError;
 use thrall::store::SkillAnswer;
 
 /// Answers by what the message holds: `contains`, then `label` and `p`, or
@@ -73,6 +75,27 @@ impl ModelBackend for ScriptedModel {
 
     fn summary(&self) -> String {
         "scripted".to_owned()
+    }
+}
+
+/// The node as recipes see it: `[cockpit]` has one JSON text for each route.
+pub(super) struct ScriptedCockpit {
+    routes: toml::Table,
+}
+
+impl ScriptedCockpit {
+    pub(super) fn new(routes: &toml::Table) -> Self {
+        Self { routes: routes.clone() }
+    }
+}
+
+#[async_trait]
+impl Cockpit for ScriptedCockpit {
+    async fn get(&self, route: &str, _: &str) -> Result<String, HostError> {
+        match text(&self.routes, route) {
+            Some(answer) => Ok(answer.to_owned()),
+            None => Err(HostError::Failed("no node is connected".to_owned())),
+        }
     }
 }
 

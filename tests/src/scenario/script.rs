@@ -22,6 +22,8 @@ pub struct Scenario {
     pub model: Vec<toml::Table>,
     pub has_node: bool,
     pub node: Vec<toml::Table>,
+    /// Answers of the node's routes, by name.
+    pub cockpit: toml::Table,
     pub steps: Vec<Step>,
     pub expected: toml::Table,
 }
@@ -47,8 +49,8 @@ impl Scenario {
     pub fn read(folder: &Path) -> Self {
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
         let head = table(folder, "scenario.toml");
-        const KEYS: [&str; 7] =
-            ["title", "config", "shipped", "fixtures", "ungranted", "model", "node"];
+        const KEYS: [&str; 8] =
+            ["title", "config", "shipped", "fixtures", "ungranted", "model", "node", "cockpit"];
         for key in head.keys() {
             assert!(KEYS.contains(&key.as_str()), "{name}: scenario.toml has an unknown key {key}");
         }
@@ -90,6 +92,9 @@ impl Scenario {
             model: tables("model"),
             has_node: head.contains_key("node"),
             node: tables("node"),
+            cockpit: head
+                .get("cockpit")
+                .map_or_else(toml::Table::new, |table| table.as_table().unwrap().clone()),
             steps: steps(folder, &name),
             expected: table(folder, "expected.toml"),
             name,

@@ -9,12 +9,15 @@ use std::collections::BTreeMap;
 
 use super::Prompt;
 use super::message_text::one_line;
-use super::template::Piece;
+use super::template::{Piece, Root};
 use crate::envelope::sender::Tier;
 use crate::model::label_set::LabelSet;
 
 /// A session id or a node id fits; a second message body does not.
 const VALUE_LIMIT: usize = 120;
+
+/// What the recipe gathered is asked for on purpose: a short list fits.
+const GATHERED_LIMIT: usize = 400;
 
 /// The fence; `one_line` keeps it out of everything foreign.
 const FENCE: char = '"';
@@ -145,7 +148,8 @@ impl Fill<'_> {
             }
             Piece::Slot(slot) => {
                 let value = self.values.get(&slot.key()).unwrap_or_default();
-                fence(user, one_line(value, VALUE_LIMIT));
+                let limit = if slot.root == Root::Gather { GATHERED_LIMIT } else { VALUE_LIMIT };
+                fence(user, one_line(value, limit));
             }
         }
     }

@@ -15,18 +15,23 @@ pub enum Root {
     Context,
     Gather,
     Inject,
+    /// What the first step of a cascade said.
+    Cascade,
 }
 
-const ROOTS: [(&str, Root); 5] = [
+const ROOTS: [(&str, Root); 6] = [
     ("envelope", Root::Envelope),
     ("filter", Root::Filter),
     ("context", Root::Context),
     ("gather", Root::Gather),
     ("inject", Root::Inject),
+    ("cascade", Root::Cascade),
 ];
 
-/// What the filter stage says; other roots have open names.
+/// What the filter stage and a cascade's first step say; other roots have open
+/// names.
 const FILTER_NAMES: [&str; 2] = ["tier", "decision"];
+const CASCADE_NAMES: [&str; 2] = ["action", "reason"];
 
 /// One placeholder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +83,7 @@ pub struct Template {
 pub enum TemplateError {
     #[error(
         "line {line}: unknown placeholder `{{{{{written}}}}}`{hint}; placeholders begin with \
-         envelope, filter, context, gather or inject, as in `{{{{envelope.body_text}}}}`"
+         envelope, filter, context, gather, inject or cascade, as in `{{{{envelope.body_text}}}}`"
     )]
     Unknown { line: usize, written: String, hint: String },
     #[error("line {line}: a `{{{{` is never closed; write `{{{{root.name}}}}`")]
@@ -128,7 +133,7 @@ impl Template {
         self.constant.iter().chain(&self.lead).chain(&self.rest)
     }
 
-    fn slots(&self) -> impl Iterator<Item = &Slot> {
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.all().filter_map(|p| if let Piece::Slot(slot) = p { Some(slot) } else { None })
     }
 
@@ -201,12 +206,18 @@ fn pieces(content: &str) -> Result<Vec<Piece>, TemplateError> {
 fn slot(written: &str, line: usize) -> Result<Slot, TemplateError> {
     let is_known_name = |root: Root, name: &str| match root {
         Root::Filter => FILTER_NAMES.contains(&name),
+        Root::Cascade => CASCADE_NAMES.contains(&name),
         _ => {
             !name.is_empty()
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
         }
     };
-    if let Some((word, name)) = written.split_once('.')
+    // What the host puts beside the event was once written as a part of it.
+    let path = match written.strip_prefix("envelope.") {
+        Some(inner) if inner.starts_with("gather.") || inner.starts_with("inject.") => inner,
+        _ => written,
+    };
+    if let Some((word, name)) = path.split_once('.')
         && let Some((_, root)) = ROOTS.iter().find(|(known, _)| *known == word)
         && is_known_name(*root, name)
     {
@@ -219,7 +230,7 @@ fn slot(written: &str, line: usize) -> Result<Slot, TemplateError> {
 }
 
 fn hint(written: &str) -> String {
-    const KNOWN: [&str; 8] = [
+    const KNOWN: [&str; 10] = [
         "envelope.from_node",
         "envelope.to_node",
         "envelope.msg_type",
@@ -228,6 +239,8 @@ fn hint(written: &str) -> String {
         "envelope.session_id",
         "filter.tier",
         "filter.decision",
+        "cascade.action",
+        "cascade.reason",
     ];
     let by_name = KNOWN.into_iter().find(|k| k.split_once('.').is_some_and(|(_, n)| n == written));
     by_name

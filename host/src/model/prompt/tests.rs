@@ -106,6 +106,35 @@ fn inserted_text_is_never_expanded_again() {
 }
 
 #[test]
+fn what_the_host_puts_beside_the_event_has_one_name_however_it_is_written() {
+    let content = "{{filter.tier}}\n{{envelope.gather.peers}} {{gather.peers}} {{inject.a}} \
+                   {{envelope.inject.a}} {{cascade.action}} {{cascade.reason}}";
+    let prompt = Prompt::from_text("p", content).unwrap();
+    assert_eq!(
+        prompt.placeholders(),
+        ["cascade.action", "cascade.reason", "filter.tier", "gather.peers", "inject.a"]
+    );
+    let values = [("gather.peers", "3"), ("envelope.gather.peers", "forged"), ("inject.a", "x")];
+    let rendered = prompt.render(Tier::Known, &values.into_iter().collect(), "hi", None);
+    let user = rendered.user_text();
+    assert!(user.starts_with("\"3\" \"3\" \"x\" \"x\" \"\" \"\""), "{user}");
+    for wrong in ["{{cascade.reson}}", "{{cascade}}", "{{cascade.l1_wall_ms}}", "{{gather}}"] {
+        let error = Prompt::from_text("p", wrong).unwrap_err().to_string();
+        assert!(error.contains("unknown placeholder"), "{wrong}: {error}");
+    }
+    let near = Prompt::from_text("p", "{{cascade.reson}}").unwrap_err().to_string();
+    assert!(near.contains("did you mean `{{cascade.reason}}`?"), "{near}");
+}
+
+#[test]
+fn what_was_gathered_may_be_a_short_list_and_no_second_message() {
+    let prompt = Prompt::from_text("p", "{{filter.tier}}\n{{gather.peers}}").unwrap();
+    let long = [("gather.peers", "p".repeat(5000))].into_iter().collect();
+    let user = prompt.render(Tier::Known, &long, "hi", None).user_text();
+    assert_eq!(user.matches('p').count(), 400);
+}
+
+#[test]
 fn foreign_values_are_bounded_like_the_message() {
     let content = "Tier {{filter.tier}}\nSession {{envelope.session_id}}: {{envelope.body_text}}";
     let prompt = Prompt::from_text("p", content).unwrap();

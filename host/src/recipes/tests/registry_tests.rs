@@ -13,8 +13,8 @@ use crate::strict_toml::Problem;
 
 fn candidate(name: &str, text: &str) -> Result<Candidate, Vec<Problem>> {
     parse(name, text, &known()).map(|recipe| {
-        let needs = grants::need::of_recipe(&recipe, &[], &|spec| {
-            spec.model.clone().unwrap_or_else(|| "default".to_owned())
+        let needs = grants::need::of_recipe(&recipe, &[], &|_, model| {
+            model.unwrap_or("default").to_owned()
         });
         Candidate {
             recipe: Arc::new(recipe),

@@ -49,7 +49,7 @@ fn shipped_grants_allow_what_the_recipes_ask_for_and_nothing_else() {
         assert_eq!(grant.mode, recipe.mode, "{name}");
         let imports =
             if name == "mail-triage" { vec!["journal-read".to_owned()] } else { Vec::new() };
-        let needs = grants::need::of_recipe(&recipe, &imports, &|_| grants::ANY.to_owned());
+        let needs = grants::need::of_recipe(&recipe, &imports, &|_, _| grants::ANY.to_owned());
         let mut smallest = grants::Permissions::default();
         for need in &needs {
             assert_eq!(grant.allow(need), Ok(()), "{name}: {need:?}");

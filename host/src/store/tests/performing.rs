@@ -81,7 +81,7 @@ fn a_threshold_flushes_into_a_briefing_and_then_a_wake() {
         .into_iter()
         .map(|record| match record.entry {
             JournalEntry::Decision { row, .. } => row.action_name,
-            JournalEntry::Performed(row) => row.operation,
+            JournalEntry::Performed(row) | JournalEntry::Review(row) => row.operation,
         })
         .collect();
     assert_eq!(names, ["compile", "compile", "compile+summon"]);

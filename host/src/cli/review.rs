@@ -1,0 +1,105 @@
+//! `thrall review list|confirm|correct`: what a person says about runs. Through
+//! a running service, or on the database itself when there is none.
+
+use std::path::Path;
+
+use anyhow::bail;
+
+use super::Outcome;
+use super::args::ReviewCommand;
+use super::printer::Printer;
+use super::socket_client::SocketClient;
+use crate::clock::{Clock, SystemClock};
+use crate::home::Home;
+use crate::server::Said;
+use crate::store::{Reader, Review, ReviewEntry, Store};
+
+pub(super) async fn run(
+    home: &Path,
+    command: &ReviewCommand,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
+    let home = Home::existing(home)?;
+    match command {
+        ReviewCommand::List { recipe, state, limit } => {
+            let entries = Reader::open(&home.state())?.reviews(
+                recipe.as_deref(),
+                state.as_deref(),
+                *limit,
+            )?;
+            list(&entries, printer)
+        }
+        ReviewCommand::Confirm { id, note } => {
+            say(&home, *id, None, note.as_deref(), printer).await
+        }
+        ReviewCommand::Correct { id, action, note } => {
+            say(&home, *id, Some(action), note.as_deref(), printer).await
+        }
+    }
+}
+
+fn list(entries: &[ReviewEntry], printer: &Printer) -> anyhow::Result<Outcome> {
+    if printer.is_json() {
+        printer.json(&entries)?;
+        return Ok(Outcome::Done);
+    }
+    let rows = entries.iter().map(|entry| {
+        let said = match (&entry.correction, &entry.role) {
+            (Some(right), Some(role)) => format!("{role}: {right}"),
+            (None, Some(role)) => format!("{role}: right"),
+            _ => String::new(),
+        };
+        vec![
+            entry.journal_id.to_string(),
+            entry.at.to_log_form(),
+            entry.recipe.clone(),
+            entry.tier.clone(),
+            entry.action.clone(),
+            entry.state.clone(),
+            said,
+            entry.reason.clone(),
+        ]
+    });
+    printer.table(
+        &["id", "at", "recipe", "tier", "action", "state", "said", "reason"],
+        &rows.collect::<Vec<_>>(),
+    )?;
+    Ok(Outcome::Done)
+}
+
+async fn say(
+    home: &Home,
+    id: i64,
+    correction: Option<&String>,
+    note: Option<&str>,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
+    let said = Said { correction: correction.cloned(), note: note.unwrap_or_default().to_owned() };
+    let was_there = match SocketClient::of_role(home).await {
+        Some(client) => client.review(id, &said).await?,
+        None => {
+            let store = Store::open(&home.state(), SystemClock.now())?;
+            let review = Review {
+                journal_id: id,
+                correction: said.correction,
+                note: said.note,
+                is_operator: is_operator(home)?,
+                at: SystemClock.now(),
+            };
+            store.review(review).await?
+        }
+    };
+    if was_there {
+        printer.talk(&format!("Review of {id} is kept."));
+        Ok(Outcome::Done)
+    } else {
+        printer.talk(&format!("{id} is no decision of a recipe: see `thrall review list`"));
+        Ok(Outcome::No)
+    }
+}
+
+/// Whoever can open the database is the service's user, who is always one of
+/// the operators.
+fn is_operator(home: &Home) -> anyhow::Result<bool> {
+    if home.state().is_dir() { Ok(true) } else { bail!("there is no state/ in this home") }
+}
