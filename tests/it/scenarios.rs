@@ -37,4 +37,18 @@ macro_rules! chapters {
     };
 }
 
-chapters!(actions, buffers, context, evaluate, filter, modes, senders, triggers,);
+chapters!(
+    actions,
+    buffers,
+    context,
+    evaluate,
+    filter,
+    modes,
+    questions,
+    records,
+    regressions,
+    reload,
+    senders,
+    switches,
+    triggers,
+);

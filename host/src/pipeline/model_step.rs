@@ -67,7 +67,7 @@ pub(super) async fn ask(
         Ok(_) => Err("the model service answered something else than a classification".to_owned()),
         // With the code that scripts look for.
         Err(HostError::Unavailable(ms)) => {
-            Err(format!("overflow, LLM_QUEUE_FULL: model busy, free in {ms} ms"))
+            Err(format!("overflow: model busy (LLM_QUEUE_FULL), free in {ms} ms"))
         }
         Err(error) => Err(error.to_string()),
     }

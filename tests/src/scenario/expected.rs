@@ -166,24 +166,32 @@ pub(super) fn differences(scenario: &Scenario, outcome: &Outcome) -> Vec<String>
         }
         if there.len() != wanted.len() {
             lines.push(format!(
-                "{}: {} {list} rows, {} expected: {there:#?}",
+                "{}: {} {list} rows, {} expected:{}",
                 scenario.name,
                 there.len(),
-                wanted.len()
+                wanted.len(),
+                shown(there)
             ));
         }
     }
     if !lines.is_empty() {
-        lines.push(format!("recipes: {:#?}", rows(outcome, "recipes", &scenario.name)));
+        lines.push(format!("recipes:{}", shown(rows(outcome, "recipes", &scenario.name))));
     }
     lines
 }
 
 fn missing(scenario: &Scenario, place: &str, wanted: &toml::Table, there: &[Value]) -> String {
     format!(
-        "{} ({}): {place} should be\n{wanted}\nthere is {there:#?}",
-        scenario.name, scenario.title
+        "{} ({}): {place} should be\n{wanted}\nthere is{}",
+        scenario.name,
+        scenario.title,
+        shown(there)
     )
+}
+
+/// A row a line.
+fn shown(rows: &[Value]) -> String {
+    rows.iter().map(|row| format!("\n  {row}")).collect()
 }
 
 fn rows<'o>(outcome: &'o Outcome, list: &str, name: &str) -> &'o [Value] {
