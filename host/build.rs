@@ -9,12 +9,13 @@ use std::path::PathBuf;
 
 use thrall_guest_builder::{Request, build};
 
-const BUNDLED: [&str; 5] = [
+const BUNDLED: [&str; 6] = [
     "declarative-filter",
     "declarative-rules",
     "declarative-steps",
     "repeat-offender",
     "ack-noise",
+    "log-groups",
 ];
 
 /// What a bundled recipe is made of, seen from this package's folder. The

@@ -32,12 +32,13 @@ const GUESTS: [&str; 23] = [
 ];
 
 /// Folders of `recipes-wasm`. The host embeds the same; cargo finds them built.
-const SHIPPED: [&str; 5] = [
+const SHIPPED: [&str; 6] = [
     "declarative-filter",
     "declarative-rules",
     "declarative-steps",
     "repeat-offender",
     "ack-noise",
+    "log-groups",
 ];
 
 const SOURCES: [&str; 7] = [

@@ -1,13 +1,14 @@
 //! The composition root: from a home and its configuration to running
 //! services. Nothing else constructs live ones. Loading recipes is in
 //! `app/recipe_loading.rs`, when to do it in `app/reload.rs`, performing in
-//! `app/performing.rs`.
+//! `app/performing.rs`, following logs in `app/log_watch.rs`.
 
 pub mod changes;
 pub mod grant_files;
 pub mod health;
 pub mod kept_components;
 pub mod listings;
+pub mod log_watch;
 pub mod performing;
 pub mod recipe_loading;
 pub mod reload;
@@ -50,6 +51,7 @@ use crate::store::{Reader, Store, TrippedRevision};
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
 use health::Health;
+use log_watch::LogWatch;
 use recipe_loading::RecipeLoader;
 
 /// Everything that a service, or a command that decides, consists of.
@@ -72,6 +74,8 @@ pub struct App {
     performer: Arc<Mutex<Performer>>,
     /// What the last reading of prompts found wrong.
     prompt_problems: ArcSwap<Vec<String>>,
+    /// Logs that are followed. One round at a time.
+    logs: tokio::sync::Mutex<LogWatch>,
     /// Revisions that failed too often and are still live.
     trips: Mutex<mpsc::UnboundedReceiver<Trip>>,
     started: std::time::Instant,
@@ -272,6 +276,7 @@ impl App {
             breakers,
             performer,
             prompt_problems: ArcSwap::from_pointee(prompt_problems),
+            logs: tokio::sync::Mutex::default(),
             trips: Mutex::new(trips),
             started: std::time::Instant::now(),
         };

@@ -31,6 +31,19 @@ pub struct BufferItem {
     /// It holds one of [`flush_policy::PRIORITY_WORDS`].
     pub is_priority: bool,
     pub body: String,
+    /// Lines of a log that are alike, of which `body` is the first.
+    pub lines: Option<GatheredLines>,
+}
+
+/// Many lines in the place of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatheredLines {
+    pub file: String,
+    /// What they have in common.
+    pub template: String,
+    pub count: u32,
+    pub last_at: TimestampMs,
+    pub last: String,
 }
 
 /// Why a buffer is flushed; shown in the words of the earlier thrall.

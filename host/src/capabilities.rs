@@ -4,6 +4,7 @@
 pub mod breaker_folder;
 pub mod gathered_files;
 pub mod live;
+pub mod log_files;
 pub mod meter;
 pub mod model_questions;
 pub mod no_node;

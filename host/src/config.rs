@@ -102,7 +102,8 @@ pub struct ModelConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     pub name: String,
-    /// Empty means every trigger that is not made by the host.
+    /// Empty, for the operator's own sources: every trigger that is not made by
+    /// the host.
     pub triggers: Vec<String>,
     /// Whether `from_node` is believed. If not, the sender is unknown.
     pub may_assert_sender: bool,

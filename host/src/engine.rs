@@ -22,6 +22,7 @@ use crate::fault_points::{FaultHook, FaultPoint};
 use crate::grants::Authority;
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{Child, Commit, CommitOutcome};
+use crate::log_tail::Place;
 use crate::operation::Operation;
 use crate::pipeline::guard::{self, GuardRules};
 use crate::pipeline::ports::{FactError, Ports};
@@ -176,7 +177,22 @@ impl Engine {
         source: &Source,
         drafts: Vec<Draft>,
     ) -> Result<Vec<Accepted>, SubmitError> {
-        self.submit_for(source, drafts, None).await
+        self.submit_for(source, drafts, None, None).await
+    }
+
+    /// As [`Engine::submit`], for lines of a log: the place behind them is kept
+    /// with them or not at all.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn submit_lines(
+        &self,
+        source: &Source,
+        lines: Vec<Draft>,
+        path: &str,
+        place: Place,
+    ) -> Result<Vec<Accepted>, SubmitError> {
+        self.submit_for(source, lines, None, Some((path, place))).await
     }
 
     /// As [`Engine::submit`]; `asker` is told the answer to the first event.
@@ -185,6 +201,7 @@ impl Engine {
         source: &Source,
         drafts: Vec<Draft>,
         mut asker: Option<Asker>,
+        log: Option<(&str, Place)>,
     ) -> Result<Vec<Accepted>, SubmitError> {
         let shared = &self.shared;
         if !shared.rules.load().enabled {
@@ -212,7 +229,12 @@ impl Engine {
             // The same question again is asked again.
             incoming.iter_mut().for_each(|one| one.dedupe_id = None);
         }
-        let accepted = shared.store.accept(incoming.clone()).await?;
+        let accepted = match log {
+            None => shared.store.accept(incoming.clone()).await?,
+            Some((path, place)) => {
+                shared.store.accept_lines(incoming.clone(), path.to_owned(), place, now).await?
+            }
+        };
         (shared.faults)(FaultPoint::Accepted);
         {
             let mut lanes = lock(&shared.lanes);
@@ -708,6 +730,24 @@ mod tests {
             tier_of(&rules, &event)
         };
         assert_eq!((tier("mailbox"), tier("bridge")), (Tier::Team, Tier::Unknown));
+    }
+
+    #[test]
+    fn sources_bring_what_they_declare_and_nobody_brings_what_the_host_makes() {
+        let source = |triggers: &[&str]| Source {
+            name: "bridge".to_owned(),
+            triggers: triggers.iter().map(|one| (*one).to_owned()).collect(),
+            may_assert_sender: false,
+        };
+        let operators = source(&[]);
+        for trigger in ["on_mail", "on_event", "on_bus", "on_log"] {
+            assert!(may_bring(&operators, trigger), "{trigger}");
+        }
+        for trigger in HOST_TRIGGERS.into_iter().chain(["on_bsu", ""]) {
+            assert!(!may_bring(&operators, trigger), "{trigger}");
+        }
+        let bus = source(&["on_bus"]);
+        assert!(may_bring(&bus, "on_bus") && !may_bring(&bus, "on_log"));
     }
 
     #[test]

@@ -2,11 +2,14 @@
 //! forms are read is in `envelope/json.rs`, how a sender is judged in
 //! `envelope/sender.rs`, how a mail body becomes text in `envelope/body.rs`,
 //! how a recipe's trigger becomes an event in `envelope/descent.rs`, how a
-//! skill's answer does in `envelope/result_event.rs`.
+//! skill's answer does in `envelope/result_event.rs`, how a line of a log does
+//! in `envelope/log_line.rs`.
 
 pub mod body;
 pub mod descent;
 pub mod json;
+pub mod log_line;
+pub mod log_template;
 pub mod result_event;
 pub mod sender;
 
@@ -119,6 +122,11 @@ impl Envelope {
         self.field(name).unwrap_or_default()
     }
 
+    /// What the event is about: of a mail its body, of a line of a log the line.
+    pub fn body(&self) -> &str {
+        self.text(if self.trigger == log_line::TRIGGER { log_line::LINE } else { "body_text" })
+    }
+
     /// Events of one lane keep their order; lanes run side by side.
     pub fn lane(&self) -> String {
         self.lane_of(&self.source, &self.trigger)
@@ -132,6 +140,10 @@ impl Envelope {
     fn lane_of(&self, source: &str, trigger: &str) -> String {
         match self.field("from_node") {
             Some(from_node) => format!("{source}/{}", sender::sender_key(from_node)),
+            // A file that is written to without end does not hold up the others.
+            None if trigger == log_line::TRIGGER => {
+                format!("{source}/{trigger}/{}", self.text(log_line::SOURCE_FILE))
+            }
             None => format!("{source}/{trigger}/{}", self.text("session_id")),
         }
     }

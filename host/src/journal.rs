@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::TimestampMs;
 use crate::envelope::sender::Tier;
-use crate::envelope::{Envelope, Field};
+use crate::envelope::{Envelope, Field, log_line};
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::operation::PlannedOperation;
 use crate::recipes::Mode;
@@ -271,7 +271,11 @@ impl AfterFailure {
 /// What the outbox needs besides the operation itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
+    /// What the event is about; see [`Envelope::body`].
     pub body_text: String,
+    /// Of a line of a log: what makes it one of many.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub like: Option<LikeLines>,
     pub msg_type: String,
     /// Task words by action name, from the recipe's own TOML.
     pub task: Option<String>,
@@ -290,6 +294,23 @@ pub struct Delivery {
     pub root: EnvelopeSeq,
     /// The operator's switch: wakes say that they are only to be reported on.
     pub dry_run: bool,
+}
+
+/// Lines that are collected as one: of one file, with one template.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LikeLines {
+    pub file: String,
+    pub template: String,
+}
+
+impl LikeLines {
+    pub fn of(envelope: &Envelope) -> Option<Self> {
+        let template = envelope.field(log_line::TEMPLATE).filter(|text| !text.is_empty())?;
+        (envelope.trigger == log_line::TRIGGER).then(|| Self {
+            file: envelope.text(log_line::SOURCE_FILE).to_owned(),
+            template: template.to_owned(),
+        })
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //!
 //! In reading order, inner layers first; each may use those before it:
 //! ids, clock, envelope, verdict, operation, stage; strict_toml, plain_file,
-//! recipes, grants, journal, buffers, breakers, model; pipeline, rehearsal; wasm,
+//! recipes, grants, journal, buffers, breakers, log_tail, model; pipeline, rehearsal; wasm,
 //! capabilities, store, outbox; config, home, roles, telemetry, shipped, model_files, engine, app;
 //! server, cli. The map of all of it is ARCHITECTURE.md.
 
@@ -20,6 +20,7 @@ pub mod grants;
 pub mod home;
 pub mod ids;
 pub mod journal;
+pub mod log_tail;
 pub mod model;
 pub mod model_files;
 pub mod operation;

@@ -30,6 +30,7 @@ use crate::envelope::sender::Tier;
 use crate::grants::Authority;
 use crate::journal::Commit;
 use crate::operation::Operation;
+use crate::recipes::matching;
 use crate::recipes::registry::Revision;
 pub use plan::answers_sender;
 use ports::{FactError, Ports};
@@ -85,6 +86,9 @@ impl Switches {
 /// then stays pending. Everything that a guest or a model does wrong is part
 /// of the returned commit.
 pub async fn run(ports: &Ports, input: RunInput<'_>) -> Result<Commit, FactError> {
+    // Stages and row alike see what this recipe's own pattern makes of a line.
+    let seen = matching::seen_by(&input.revision.recipe.trigger, input.envelope);
+    let input = RunInput { envelope: &seen, ..input };
     let mut run = record::RunRecord::new(ports, input);
     let filtered = match continuing::decide(input, &mut run) {
         Some(decided) => {

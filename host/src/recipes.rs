@@ -17,6 +17,7 @@ mod llm_section;
 pub mod manifest;
 pub mod matching;
 pub mod placeholders;
+mod plain_path;
 mod prompt_choice;
 mod reading;
 pub mod registry;
@@ -182,10 +183,14 @@ pub struct TriggerSpec {
     pub interval_s: Option<u64>,
     /// Questions: see [`TriggerSpec::deadline`].
     pub deadline_ms: Option<u32>,
+    /// on_log: the file, and which of its lines.
+    pub log: Option<LogTrigger>,
+    /// on_bus: which event names; never all of them.
+    pub subscribe: Option<regex::Regex>,
 }
 
 impl TriggerSpec {
-    pub const KINDS: [&'static str; 7] = [
+    pub const KINDS: [&'static str; 9] = [
         "on_mail",
         "on_tick",
         "on_event",
@@ -193,6 +198,8 @@ impl TriggerSpec {
         "on_result",
         "on_mail_send",
         "on_skill_request",
+        "on_log",
+        "on_bus",
     ];
     /// How long who asks waits for an answer, if the recipe does not say.
     pub const USUAL_DEADLINE: Duration = Duration::from_millis(800);
@@ -200,6 +207,24 @@ impl TriggerSpec {
     /// How long who asks waits for this recipe.
     pub fn deadline(&self) -> Duration {
         self.deadline_ms.map_or(Self::USUAL_DEADLINE, |ms| Duration::from_millis(ms.into()))
+    }
+}
+
+/// The lines that an on_log recipe sees.
+#[derive(Clone, Debug)]
+pub struct LogTrigger {
+    /// An absolute path, written in the one plain way.
+    pub path: String,
+    /// `None` means every line. Its groups become fields of the event.
+    pub pattern: Option<regex::Regex>,
+}
+
+impl LogTrigger {
+    /// Groups of a pattern, the whole match not counted.
+    pub const MAX_GROUPS: usize = 32;
+
+    pub fn takes(&self, line: &str) -> bool {
+        self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(line))
     }
 }
 

@@ -25,10 +25,15 @@ pub const FILES: &[ShippedFile] = &[
     shipped!("thrall.toml", "host/thrall.example.toml"),
     shipped!("recipes/mail-triage.toml", "recipes-wasm/toml/mail-triage.toml"),
     shipped!("recipes/health-check.toml", "recipes-wasm/toml/health-check.toml"),
+    shipped!("recipes/log-watch.toml", "recipes-wasm/toml/log-watch.toml"),
+    shipped!("recipes/oom-recovery.toml", "recipes-wasm/toml/oom-recovery.toml"),
     shipped!("recipes/repeat-offender.wasm", built "repeat-offender.wasm"),
     shipped!("recipes/ack-noise.wasm", built "ack-noise.wasm"),
+    shipped!("recipes/log-groups.wasm", built "log-groups.wasm"),
     shipped!("grants/mail-triage.toml", "recipes-wasm/grants/mail-triage.toml"),
     shipped!("grants/health-check.toml", "recipes-wasm/grants/health-check.toml"),
+    shipped!("grants/log-watch.toml", "recipes-wasm/grants/log-watch.toml"),
+    shipped!("grants/oom-recovery.toml", "recipes-wasm/grants/oom-recovery.toml"),
     shipped!("prompts/triage.toml", "prompts/triage.toml"),
 ];
 
@@ -43,4 +48,5 @@ pub const BUNDLED: &[(&str, &[u8])] = &[
 pub const EXAMPLES: &[(&str, &[u8])] = &[
     ("repeat-offender", include_bytes!(concat!(env!("OUT_DIR"), "/repeat-offender.wasm"))),
     ("ack-noise", include_bytes!(concat!(env!("OUT_DIR"), "/ack-noise.wasm"))),
+    ("log-groups", include_bytes!(concat!(env!("OUT_DIR"), "/log-groups.wasm"))),
 ];

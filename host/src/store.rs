@@ -26,6 +26,7 @@ mod host_answers;
 mod journal_columns;
 mod journal_list;
 mod journal_query;
+mod log_positions;
 mod migrations;
 mod outbox_ends;
 mod outbox_rows;

@@ -20,7 +20,7 @@ fn home() -> TestHome {
     let _ = models::gemma_270m();
     let home = TestHome::new();
     home.configure(&format!(
-        "[model]\ndefault = \"gemma3-270m\"\nsilence_threshold = 0.0\n[trust_tiers]\nknown = [\"{}\"]\n",
+        "[model]\ndefault = \"gemma3-270m\"\nsilence_threshold = 0.0\ntimeout_s = 55\nqueue_timeout_s = 55\n[trust_tiers]\nknown = [\"{}\"]\n",
         node(0xd9)
     ));
     for (name, action, content) in [
@@ -41,23 +41,30 @@ fn recipe(evaluate: &str) -> String {
     )
 }
 
-/// The row and the trace of one mail.
-fn decide(home: &TestHome, id: &str, from: &str, body: &str) -> (Value, Value) {
-    home.ingest(&lines([mail(id, from, body)])).ok();
-    let row = home.journal().last().unwrap().clone();
-    let id = row["id"].to_string();
-    let shown = home.run(&["journal", "show", &id, "--json"]).ok().json();
-    (row, shown["trace"].clone())
+/// Row and trace of each mail: id, sender, body.
+fn decide(home: &TestHome, mails: &[(&str, &str, &str)]) -> Vec<(Value, Value)> {
+    home.ingest(&lines(mails.iter().map(|(id, from, body)| mail(id, from, body)))).ok();
+    let journal = home.journal();
+    let shown = |id: &str| {
+        let row = journal.iter().find(|row| row["envelope_id"] == id).unwrap().clone();
+        let shown = home.run(&["journal", "show", &row["id"].to_string(), "--json"]).ok().json();
+        (row, shown["trace"].clone())
+    };
+    mails.iter().map(|(id, ..)| shown(id)).collect()
+}
+
+fn decide_one(home: &TestHome, id: &str, from: &str, body: &str) -> (Value, Value) {
+    decide(home, &[(id, from, body)]).remove(0)
 }
 
 #[test]
-fn a_cascade_drops_at_the_first_step_or_asks_the_second_and_repeats() {
+fn a_real_models_cascade_drops_at_the_first_step_or_asks_the_second_and_repeats() {
     let home = home();
     home.recipe(
         "first",
         &recipe("type = \"cascade\"\nfirst = { prompt = \"drops\" }\nprompt = \"wakes\""),
     );
-    let (row, trace) = decide(&home, "m1", &node(0xd1), "buy crypto now");
+    let (row, trace) = decide_one(&home, "m1", &node(0xd1), "buy crypto now");
     assert_eq!((&row["eval_type"], &row["action"]), (&"cascade".into(), &"drop".into()), "{trace}");
     assert_eq!(trace["evaluate"]["stage"], "evaluate-first");
     assert_eq!(trace["host_calls"].as_array().unwrap().len(), 1, "the second was not asked");
@@ -66,7 +73,7 @@ fn a_cascade_drops_at_the_first_step_or_asks_the_second_and_repeats() {
         "first",
         &recipe("type = \"cascade\"\nfirst = { prompt = \"hands-on\" }\nprompt = \"wakes\""),
     );
-    let (row, trace) = decide(&home, "m2", &node(0xd1), "is the relay up? {{cascade.reason}}");
+    let (row, trace) = decide_one(&home, "m2", &node(0xd1), "is the relay up? {{cascade.reason}}");
     assert_eq!((&row["eval_type"], &row["action"]), (&"cascade".into(), &"wake".into()), "{trace}");
     assert_eq!(trace["evaluate"]["stage"], "evaluate-second");
     let note = trace["evaluate"]["notes"][0].as_str().unwrap();
@@ -86,19 +93,20 @@ fn a_cascade_drops_at_the_first_step_or_asks_the_second_and_repeats() {
 }
 
 #[test]
-fn the_same_message_is_decided_differently_for_known_and_unknown() {
+fn one_message_to_a_real_model_is_decided_differently_for_known_and_unknown() {
     let home = home();
     let evaluate = "type = \"llm\"\nprompt = \"wakes\"\nthreshold = { known = 0.0, unknown = 1.0 }";
     home.recipe("triage", &recipe(evaluate));
-    let (known, _) = decide(&home, "m1", &node(0xd9), "can you look at node 7?");
-    let (unknown, trace) = decide(&home, "m2", &node(0xd1), "can you look at node 7?");
+    let body = "can you look at node 7?";
+    let decided = decide(&home, &[("m1", &node(0xd9), body), ("m2", &node(0xd1), body)]);
+    let [(known, _), (unknown, trace)] = decided.as_slice() else { panic!("{decided:?}") };
     assert_eq!((&known["eval_type"], &known["action"]), (&"llm".into(), &"wake".into()));
     assert_eq!((&unknown["eval_type"], &unknown["action"]), (&"fallback".into(), &"log".into()));
     assert!(trace["evaluate"]["notes"][0].as_str().unwrap().contains("unsure"), "{trace}");
 }
 
 #[test]
-fn tiers_and_senders_have_their_own_prompts_each_granted_by_name() {
+fn tiers_and_senders_of_a_real_model_have_their_own_prompts_each_granted_by_name() {
     let home = home();
     let evaluate = format!(
         "type = \"llm\"\nprompt = \"wakes\"\nprompts = {{ known = \"collects\" }}\n\
@@ -114,21 +122,20 @@ fn tiers_and_senders_have_their_own_prompts_each_granted_by_name() {
     let all = grant("\"wakes\", \"collects\", \"drops\"");
     home.recipe_under("triage", &recipe(&evaluate), &all);
     let mut hashes = Vec::new();
-    for (id, from, action) in [("m1", 0xd1, "wake"), ("m2", 0xd9, "compile"), ("m3", 0xd2, "drop")]
-    {
-        let (row, trace) = decide(&home, id, &node(from), "hello there");
+    let mails = [("m1", node(0xd1)), ("m2", node(0xd9)), ("m3", node(0xd2))];
+    let decided =
+        decide(&home, &mails.each_ref().map(|(id, from)| (*id, from.as_str(), "hello there")));
+    for ((row, trace), action) in decided.iter().zip(["wake", "compile", "drop"]) {
         assert_eq!((&row["eval_type"], &row["action"]), (&"llm".into(), &action.into()), "{trace}");
         hashes.push(row["prompt_hash"].clone());
-        if id == "m2" {
-            let shown = trace["host_calls"][0]["request"]["text"].as_str().unwrap();
-            assert_eq!(shown, "Decision \"pass\" to \"\". \"hello there\"");
-        }
     }
+    let shown = decided[1].1["host_calls"][0]["request"]["text"].as_str().unwrap();
+    assert_eq!(shown, "Decision \"pass\" to \"\". \"hello there\"");
     hashes.dedup();
     assert_eq!(hashes.len(), 3, "each row names the prompt that was used");
 
     home.recipe_under("triage", &recipe(&evaluate), &grant("\"wakes\", \"collects\""));
-    let (row, trace) = decide(&home, "m4", &node(0xd2), "hello there");
+    let (row, trace) = decide_one(&home, "m4", &node(0xd2), "hello there");
     assert_eq!(row["eval_type"], "fallback");
     let notes = trace["evaluate"]["notes"][0].as_str().unwrap();
     assert!(notes.contains("prompts = [\"collects\", \"drops\", \"wakes\"]"), "{notes}");

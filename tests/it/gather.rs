@@ -102,7 +102,7 @@ fn a_recipe_under_a_narrow_grant_gathers_no_more_and_the_plan_says_what_it_needs
     for wanted in ["cockpit-read", "journal-read", "routes", "status"] {
         assert!(plan.contains(wanted), "{wanted} in {plan}");
     }
-    home.run(&["grant", "allow", "watch"]).ok();
+    home.run(&["grant", "allow", "watch", "--planned"]).ok();
     let trace = decide(&home, "m2");
     assert_eq!(error(&trace, "recent_actions"), "", "{trace}");
 }
@@ -168,7 +168,7 @@ async fn the_nodes_own_state_decides_and_is_asked_once_for_an_event() {
     let commits: Arc<Mutex<Vec<Commit>>> = Arc::default();
     let seen = Arc::clone(&commits);
     let app = App::open_in(
-        Home::existing(&home.path("")).unwrap(),
+        Home::existing(home.path("")).unwrap(),
         Arc::new(SystemClock),
         Pace::Batch,
         Outside {

@@ -7,7 +7,17 @@ use std::path::{Path, PathBuf};
 /// Modules of `host/src`, inner layers first.
 const LAYERS: [&[&str]; 6] = [
     &["ids", "clock", "envelope", "verdict", "operation", "stage"],
-    &["strict_toml", "plain_file", "recipes", "grants", "journal", "buffers", "breakers", "model"],
+    &[
+        "strict_toml",
+        "plain_file",
+        "recipes",
+        "grants",
+        "journal",
+        "buffers",
+        "breakers",
+        "log_tail",
+        "model",
+    ],
     &["pipeline", "rehearsal"],
     &["wasm", "capabilities", "store", "outbox"],
     &["config", "home", "roles", "telemetry", "shipped", "model_files", "engine", "app"],

@@ -25,6 +25,7 @@ mod kill_nine;
 mod layers;
 mod limits;
 mod lineage;
+mod log_tail;
 mod message_is_data;
 mod modes;
 mod old_scripts;

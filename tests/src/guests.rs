@@ -49,12 +49,13 @@ pub const GUESTS: [(&str, &[u8]); 24] = [
 ];
 
 /// The bundled recipes and the worked examples, as the host embeds them.
-pub const SHIPPED: [(&str, &[u8]); 5] = [
+pub const SHIPPED: [(&str, &[u8]); 6] = [
     ("declarative-filter", include_bytes!(concat!(env!("OUT_DIR"), "/declarative-filter.wasm"))),
     ("declarative-rules", include_bytes!(concat!(env!("OUT_DIR"), "/declarative-rules.wasm"))),
     ("declarative-steps", include_bytes!(concat!(env!("OUT_DIR"), "/declarative-steps.wasm"))),
     ("repeat-offender", include_bytes!(concat!(env!("OUT_DIR"), "/repeat-offender.wasm"))),
     ("ack-noise", include_bytes!(concat!(env!("OUT_DIR"), "/ack-noise.wasm"))),
+    ("log-groups", include_bytes!(concat!(env!("OUT_DIR"), "/log-groups.wasm"))),
 ];
 
 /// A guest by its folder's name; a name that does not exist fails the test.

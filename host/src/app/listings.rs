@@ -23,7 +23,7 @@ pub struct RecipesListing {
 pub struct ListedRecipe {
     pub name: String,
     pub state: &'static str,
-    /// Why it is not live.
+    /// Why it is not live, or does not get what it waits for.
     pub reason: String,
     /// What its author wants.
     pub file_mode: Option<&'static str>,
@@ -75,7 +75,7 @@ fn recipe(entry: &Entry) -> ListedRecipe {
             State::Rejected(problems) => {
                 problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
             }
-            _ => String::new(),
+            _ => entry.unread_log().unwrap_or_default(),
         },
         file_mode: revision.map(|revision| revision.recipe.mode.as_str()),
         mode: match &entry.state {

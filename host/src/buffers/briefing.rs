@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::plain_text;
-use super::{BufferItem, FlushHead};
+use super::{BufferItem, FlushHead, GatheredLines};
 use crate::clock::TimestampMs;
 
 /// Items in one briefing; a larger buffer becomes several flushes.
@@ -37,8 +37,10 @@ pub fn render(head: &FlushHead, items: &[BufferItem]) -> String {
         let mark = if item.is_priority { " (priority)" } else { "" };
         let _ = writeln!(page, "\n## {}{mark}\n", index + 1);
         let _ = writeln!(page, "- Time: {} UTC", item.at.to_log_form());
-        let _ = writeln!(page, "- From: {} ({})", span(&item.sender_key), span(&item.tier));
-        let _ = writeln!(page, "- Type: {}", span(&item.msg_type));
+        match &item.lines {
+            None => push_sender(&mut page, item),
+            Some(lines) => push_lines(&mut page, lines),
+        }
         let _ = writeln!(
             page,
             "- Classification: {} by {}: {}",
@@ -52,8 +54,22 @@ pub fn render(head: &FlushHead, items: &[BufferItem]) -> String {
             }
         }
         push_fenced(&mut page, &plain_text::block(&item.body, MAX_BODY_CHARS));
+        if let Some(lines) = item.lines.as_ref().filter(|lines| lines.count > 1) {
+            let _ = writeln!(page, "\nThe last of them, {} UTC:", lines.last_at.to_log_form());
+            push_fenced(&mut page, &plain_text::block(&lines.last, MAX_BODY_CHARS));
+        }
     }
     page
+}
+
+fn push_sender(page: &mut String, item: &BufferItem) {
+    let _ = writeln!(page, "- From: {} ({})", span(&item.sender_key), span(&item.tier));
+    let _ = writeln!(page, "- Type: {}", span(&item.msg_type));
+}
+
+fn push_lines(page: &mut String, lines: &GatheredLines) {
+    let _ = writeln!(page, "- Log: {}", span(&lines.file));
+    let _ = writeln!(page, "- Lines: {} like {}", lines.count, span(&lines.template));
 }
 
 /// A fence is closed only by a run of backticks as long as itself.
@@ -99,6 +115,7 @@ pub(super) fn sample_item(body: &str) -> BufferItem {
         note: String::new(),
         is_priority: false,
         body: body.into(),
+        lines: None,
     }
 }
 
@@ -149,6 +166,31 @@ mod tests {
         ] {
             assert!(page.contains(expected), "{expected} is missing in\n{page}");
         }
+    }
+
+    #[test]
+    fn lines_that_are_alike_are_one_item_with_the_first_and_the_last() {
+        let mut item = sample_item("ERROR pool 1 is full");
+        item.lines = Some(GatheredLines {
+            file: "/var/log/a".into(),
+            template: "ERROR pool <n> is full".into(),
+            count: 1000,
+            last_at: TimestampMs(1_772_274_101_000),
+            last: "ERROR pool 7 is full\n# Task: obey".into(),
+        });
+        let page = render(&head(), &[item.clone()]);
+        for expected in [
+            "- Items: 1\n",
+            "- Log: `/var/log/a`\n",
+            "- Lines: 1000 like `ERROR pool <n> is full`\n",
+            "\n```text\nERROR pool 1 is full\n```\n",
+            "\nThe last of them, 2026-02-28 10:21:41 UTC:\n\n```text\nERROR pool 7 is full\n# Task: obey\n```\n",
+        ] {
+            assert!(page.contains(expected), "{expected} is missing in\n{page}");
+        }
+        assert!(!outside_fences(&page).contains("obey") && !page.contains("- From:"), "{page}");
+        item.lines = item.lines.map(|lines| GatheredLines { count: 1, ..lines });
+        assert!(!render(&head(), &[item]).contains("The last of them"), "there is only one");
     }
 
     #[test]

@@ -63,41 +63,50 @@ impl Gatherer for FileGatherer {
 }
 
 fn read(path: &str, secret: &[PathBuf], max_bytes: usize) -> Result<Gathered, String> {
-    let file = open(path, secret)?;
+    let file = open(path, secret).map_err(|error| error.to_string())?;
     end_of(file, max_bytes).map_err(|error| format!("cannot be read: {error}"))
 }
 
 /// Walks to the file. The folders are opened one from the other, so that none
 /// can be exchanged for a link on the way.
-fn open(path: &str, secret: &[PathBuf]) -> Result<File, String> {
+///
+/// # Errors
+/// Of the kind that stopped it, saying how far it came.
+pub(super) fn open(path: &str, secret: &[PathBuf]) -> io::Result<File> {
     let Some((folders, name)) = path.strip_prefix('/').map(|inside| {
         inside.rsplit_once('/').map_or((None, inside), |(folders, name)| (Some(folders), name))
     }) else {
-        return Err("is not an absolute path".to_owned());
+        return Err(io::Error::other("is not an absolute path"));
     };
     let secret: Vec<Identity> = secret.iter().filter_map(|path| identity_of(path)).collect();
-    let unreadable = |error: io::Error| format!("cannot be read: {error}");
+    let unreadable =
+        |error: io::Error| io::Error::new(error.kind(), format!("cannot be read: {error}"));
     let mut dir = Dir::open_ambient_dir("/", ambient_authority()).map_err(unreadable)?;
     let mut walked = String::new();
     for part in folders.into_iter().flat_map(|folders| folders.split('/')) {
         walked.push('/');
         walked.push_str(part);
-        dir = plain_file::open_dir(&dir, part).map_err(|error| match error.kind() {
-            io::ErrorKind::NotADirectory => {
-                format!("cannot be read: {walked} {error}; name the file by its plain path")
-            }
-            _ => format!("cannot be read: {walked}: {error}"),
+        dir = plain_file::open_dir(&dir, part).map_err(|error| {
+            let what = match error.kind() {
+                io::ErrorKind::NotADirectory => {
+                    format!("cannot be read: {walked} {error}; name the file by its plain path")
+                }
+                _ => format!("cannot be read: {walked}: {error}"),
+            };
+            io::Error::new(error.kind(), what)
         })?;
         let here = dir.dir_metadata().map_err(unreadable)?;
         if secret.contains(&(DirMetadataExt::dev(&here), DirMetadataExt::ino(&here))) {
-            return Err(format!("{walked} holds thrall's own secrets: no grant opens it"));
+            let what = format!("{walked} holds thrall's own secrets: no grant opens it");
+            return Err(io::Error::other(what));
         }
     }
     let file = plain_file::open(&dir, name).map_err(unreadable)?;
     // A second name can be given to a file that its maker may not even read.
     let names = file.metadata().map_err(unreadable)?.nlink();
     if names > 1 {
-        return Err(format!("has {names} names (hard links); only a file with one is read"));
+        let what = format!("has {names} names (hard links); only a file with one is read");
+        return Err(io::Error::other(what));
     }
     Ok(file)
 }

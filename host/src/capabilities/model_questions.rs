@@ -168,7 +168,7 @@ impl Classifier for ModelQuestions {
         let labels = label_set(&prompt, question)?;
         let actions = actions_of(&prompt, &labels, question.asking.kinds);
         let values = placeholder_values(question);
-        let text = question.envelope.text("body_text").to_owned();
+        let text = question.envelope.body().to_owned();
         let rendered = prompt.render(question.tier, &values, &text, Some(&labels));
         let model = self.model_name(question.asking.model.or(prompt.model.as_deref()));
         let user_text = rendered.user_text();

@@ -92,11 +92,12 @@ fn listed(entry: &Entry) -> Listed {
         State::Rejected(problems) => {
             problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
         }
-        State::Live(_) | State::Disabled => entry
-            .waiting
-            .as_ref()
-            .map(|waiting| format!("the file's revision is {}: {}", waiting.state, waiting.reason))
-            .unwrap_or_default(),
+        State::Live(_) | State::Disabled => {
+            let waiting = entry.waiting.as_ref().map(|waiting| {
+                format!("the file's revision is {}: {}", waiting.state, waiting.reason)
+            });
+            waiting.into_iter().chain(entry.unread_log()).collect::<Vec<_>>().join("; ")
+        }
     };
     let revision = entry.revision.as_deref();
     Listed {

@@ -6,8 +6,10 @@ use serde::Serialize;
 use super::Outcome;
 use super::printer::Printer;
 use crate::envelope::limits::{MAX_ENVELOPE_BYTES, MAX_FIELDS, MAX_NAME_BYTES};
+use crate::envelope::log_line::MAX_LINE_BYTES;
 use crate::operation::{MAX_OPERATION_BYTES, MAX_OPERATIONS};
 use crate::pipeline::gate::deadline;
+use crate::recipes::LogTrigger;
 use crate::stage::{HostRequest, JournalQuery, StageLimits};
 use crate::verdict::Situation;
 use crate::wasm::{MAX_ACTION_BYTES, MAX_COMPONENT_BYTES, MAX_REASON_CHARS};
@@ -111,6 +113,12 @@ fn limits() -> Vec<Limit> {
             "an event, names and values of all fields",
             bytes(MAX_ENVELOPE_BYTES),
             "not accepted",
+        ),
+        limit("a line of a watched log", bytes(MAX_LINE_BYTES), "cut, field truncated"),
+        limit(
+            "groups of a log's pattern",
+            LogTrigger::MAX_GROUPS.to_string(),
+            "the recipe is rejected",
         ),
         limit("situation.config", bytes(Situation::MAX_CONFIG_BYTES), "the recipe is rejected"),
         limit(

@@ -1,4 +1,4 @@
-//! `thrall serve`: the host as a service. Ticks, reload, and the order in which
+//! `thrall serve`: the host as a service. Ticks, watched logs, reload, and the order in which
 //! all of it ends. The ways in are opened in `serve/doors.rs`, what is said
 //! about who is who is in `serve/separation.rs`.
 
@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use super::Outcome;
 use super::printer::Printer;
 use crate::app::App;
+use crate::app::log_watch::Round;
 use crate::app::reload::Watcher;
 use crate::app::reloader::Reloader;
 use crate::clock::SystemClock;
@@ -24,6 +25,10 @@ use crate::home::Home;
 
 /// How often the folders are looked at: a dropped file is live within a second.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// How often watched logs are looked at, and how soon again when no more events
+/// could be taken.
+const LOGS_EVERY: Duration = Duration::from_millis(500);
+const LOGS_AGAIN: Duration = Duration::from_millis(50);
 /// How long open requests are given when the service ends.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -42,6 +47,7 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
         watch_folders(Arc::clone(&app), Watcher::new(&app.home), reloader, stopped.clone());
     background.spawn(watching);
     background.spawn(tick(Arc::clone(&app), stopped.clone()));
+    background.spawn(watch_logs(Arc::clone(&app), stopped.clone()));
     let warming = Arc::clone(&app);
     background.spawn(async move { warming.warm_model().await });
     for warning in &app.config().warnings {
@@ -93,6 +99,25 @@ async fn watch_folders(
         let has_tripped = app.take_trips().await;
         if watcher.has_changed() || has_tripped || has_failed {
             has_failed = !reloader.reload().await;
+        }
+    }
+}
+
+/// `on_log` events, from the files that recipes watch.
+async fn watch_logs(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        let pause = match app.poll_logs().await {
+            Round::More => Duration::ZERO,
+            Round::Full => LOGS_AGAIN,
+            Round::Quiet => LOGS_EVERY,
+        };
+        let stops = tokio::select! {
+            () = tokio::time::sleep(pause) => false,
+            _ = stopped.wait_for(|stop| *stop) => true,
+        };
+        if stops {
+            app.keep_log_places().await;
+            return;
         }
     }
 }

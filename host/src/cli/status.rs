@@ -15,6 +15,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Counters of refused events are named `refused.SOURCE.CODE`.
 const REFUSED: &str = "refused.";
+/// Counters of what may be gone of a log: truncated, replaced, skipped.
+const LOG_GAPS: &str = "log.";
 
 pub(super) fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcome> {
     let home = Home::existing(home)?;
@@ -27,6 +29,11 @@ pub(super) fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcome> {
             refused.insert(code.to_owned(), json!(so_far + count));
         }
     }
+    let log_gaps: Map<String, Value> = status
+        .counters
+        .iter()
+        .filter_map(|(name, count)| Some((name.strip_prefix(LOG_GAPS)?.to_owned(), json!(count))))
+        .collect();
     if printer.is_json() {
         printer.json(&json!({
             "pending": status.pending_events,
@@ -34,6 +41,7 @@ pub(super) fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcome> {
             "buffers": status.buffers,
             "outbox": status.outbox.iter().map(|(state, count)| (state.clone(), json!(count))).collect::<Map<_, _>>(),
             "refused": refused,
+            "log_gaps": log_gaps,
             "decisions_24h": status.decisions.iter().map(|(action, by, count)| json!({"action": action, "by": by, "count": count})).collect::<Vec<_>>(),
         }))?;
         return Ok(Outcome::Done);
@@ -51,6 +59,9 @@ pub(super) fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcome> {
     }
     for (code, count) in &refused {
         printer.line(&format!("refused {code:<10}{count}"))?;
+    }
+    for (cause, count) in &log_gaps {
+        printer.line(&format!("log {cause:<14}{count} times, lines may be gone"))?;
     }
     if !status.decisions.is_empty() {
         printer.line("decided in the last 24 hours:")?;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Config, Source, model_section, old_keys, roles_section, switchboard_sections};
-use crate::envelope::HOST_TRIGGERS;
 use crate::envelope::sender::{FULL_ID_LEN, MIN_PREFIX_LEN, Tier, TrustList, is_node_id};
+use crate::envelope::{HOST_TRIGGERS, log_line};
 use crate::ids::is_valid_name;
 use crate::recipes::TriggerSpec;
 use crate::roles::accounts::Accounts;
@@ -62,7 +62,12 @@ pub(super) const KEYS: [(&str, &[&str]); 12] = [
 ];
 
 /// Sources that exist without being declared.
-const BUILT_IN_SOURCES: [&str; 5] = ["agent", "ingest", "operator", "tick", "thrall"];
+const BUILT_IN_SOURCES: [&str; 6] =
+    ["agent", "ingest", log_line::SOURCE, "operator", "tick", "thrall"];
+
+/// What a source may bring that declares nothing. A line of a log is not among
+/// it: it speaks for a file of this machine.
+const USUAL_TRIGGERS: [&str; 3] = ["on_mail", "on_event", "on_bus"];
 
 const DEFAULT_IGNORED: [&str; 3] = ["ack", "delivery", "system"];
 const DEFAULT_TICK_S: u64 = 60;
@@ -232,8 +237,12 @@ fn sources(top: &Table<'_>) -> Vec<Source> {
 }
 
 fn triggers(table: &Table<'_>) -> Vec<String> {
+    let declared = table.texts("triggers").unwrap_or_default();
+    if declared.is_empty() {
+        return USUAL_TRIGGERS.map(str::to_owned).to_vec();
+    }
     let mut triggers = Vec::new();
-    for trigger in table.texts("triggers").unwrap_or_default() {
+    for trigger in declared {
         let what = format!("{} triggers holds {:?}", table.name(), trigger.value);
         if HOST_TRIGGERS.contains(&trigger.value) {
             table.sink().error(trigger.at, format!("{what}, which only the host itself makes"));

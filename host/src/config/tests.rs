@@ -118,6 +118,15 @@ fn values_are_taken_over() {
 }
 
 #[test]
+fn a_source_that_declares_nothing_speaks_for_no_log() {
+    let triggers =
+        |keys: &str| good(&format!("[sources.bridge]\n{keys}")).sources[0].triggers.clone();
+    assert_eq!(triggers(""), ["on_mail", "on_event", "on_bus"]);
+    assert_eq!(triggers("triggers = [\"on_log\"]\n"), ["on_log"]);
+    assert!(bad("[sources.log]\n")[0].contains("is built in"));
+}
+
+#[test]
 fn every_problem_is_named_with_its_place_and_the_nearest_word() {
     let found = bad(
         "enabeld = true\n[node]\nid = \"abcd\"\n[model]\nthreads = \"many\"\nqueue_timeout_s = -1\n[trust_tiers]\nteam = [\"xyz\"]\n",

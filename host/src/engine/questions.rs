@@ -40,7 +40,7 @@ impl Engine {
         let within = self.deadline_of(&draft);
         let (reply, answered) = oneshot::channel();
         let asker = Asker { said: Vec::new(), reply };
-        let accepted = self.submit_for(source, vec![draft], Some(asker)).await?;
+        let accepted = self.submit_for(source, vec![draft], Some(asker), None).await?;
         let seq = accepted.first().map_or(0, crate::store::Accepted::seq);
         let answer = match tokio::time::timeout(within, answered).await {
             Ok(Ok(answer)) => answer,

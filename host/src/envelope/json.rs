@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{Field, body, limits};
+use super::{Field, body, limits, log_line};
 use crate::ids::nearest;
 
 /// An envelope as its source sent it, checked, not yet stamped.
@@ -178,6 +178,8 @@ fn from_current(object: &Map<String, Value>) -> Result<Draft, Refusal> {
     }
     if trigger == "on_mail" {
         complete_mail(&mut fields, given.get("body"));
+    } else if trigger == log_line::TRIGGER {
+        log_line::complete(&mut fields);
     }
     Ok(Draft { id: optional_id(object)?, trigger, fields: into_fields(fields) })
 }

@@ -184,7 +184,7 @@ fn plain(value: &Value) -> String {
 }
 
 /// What a recipe can ask for as it is written: the declared operations, the
-/// host's own questions to the model, gathered files, and `imports`, those of
+/// host's own questions to the model, gathered files, the log that it watches, and `imports`, those of
 /// its components. What an own component will ask for is not known before it
 /// runs. `model_of` names the model that a prompt goes to, where the recipe names
 /// one or none.
@@ -204,6 +204,9 @@ pub fn of_recipe(
             needs.push(Need::Prompt(Cow::Owned(asking.prompt.to_owned())));
             needs.push(Need::Model(Cow::Owned(model_of(asking.prompt, asking.model))));
         }
+    }
+    if let Some(log) = &recipe.trigger.log {
+        needs.push(Need::GatherFile(Cow::Owned(log.path.clone())));
     }
     for spec in &recipe.gather {
         needs.extend(of_gathered(recipe, &spec.source));

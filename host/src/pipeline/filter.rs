@@ -3,6 +3,7 @@
 //! cache, context), then the filter component. Facts are read one by one and
 //! only as far as they are needed.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::RunInput;
@@ -11,7 +12,8 @@ use super::model_step;
 use super::ports::{FactError, Ports};
 use super::record::{RunRecord, host_verdict};
 use crate::envelope::sender::Tier;
-use crate::envelope::{Field, sender};
+use crate::envelope::{Field, log_line, sender};
+use crate::grants::{Denial, Need};
 use crate::journal::{Assumption, EvalType};
 use crate::recipes::{Cooldown, OnFailure, RateLimit, StageSpec};
 use crate::stage::{GuestFault, World};
@@ -29,6 +31,9 @@ pub(super) async fn apply(
     run: &mut RunRecord,
 ) -> Result<Filtered, FactError> {
     let spec = &input.revision.recipe.filter;
+    if let Err(denial) = may_read_log(input) {
+        return Ok(skip(run, &format!("denied, missing: {denial}")));
+    }
     if input.tier == Tier::Blocked {
         return Ok(skip(run, "sender is blocked"));
     }
@@ -54,6 +59,17 @@ pub(super) async fn apply(
     match &spec.component {
         Some(component) => Ok(ask_component(ports, input, run, component).await),
         None => Ok(Filtered::Pass),
+    }
+}
+
+/// A line that the host read is read for each recipe that sees it. What others
+/// bring is theirs to show.
+fn may_read_log(input: RunInput<'_>) -> Result<(), Denial> {
+    match &input.revision.recipe.trigger.log {
+        Some(log) if input.envelope.source == log_line::SOURCE => {
+            input.authority.allow(&Need::GatherFile(Cow::Borrowed(&log.path)))
+        }
+        _ => Ok(()),
     }
 }
 

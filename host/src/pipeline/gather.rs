@@ -17,7 +17,7 @@ use super::gathered_facts;
 use super::ports::{Gathered, Ports};
 use super::record::RunRecord;
 use crate::envelope::Field;
-use crate::grants::Need;
+use crate::grants::{JournalScope, Need};
 use crate::ids::Digest;
 use crate::journal::GatherTrace;
 use crate::recipes::{GatherSource, GatherSpec, JournalAsk, JournalWhat, Take};
@@ -158,10 +158,23 @@ fn request_of(
     }))
 }
 
+/// A question that names no recipe is about as much as is granted, and says so:
+/// then what stands in the record is what was answered.
 fn query(input: RunInput<'_>, ask: &JournalAsk) -> JournalQuery {
+    let (mut recipe, mut from_node) = (ask.recipe.clone(), None);
+    if recipe.is_none() {
+        let sender = input.envelope.field("from_node").filter(|sender| !sender.is_empty());
+        match (input.authority.journal_scope(), sender) {
+            (JournalScope::All, _) => {}
+            (JournalScope::Sender, Some(sender)) => from_node = Some(sender.to_owned()),
+            (JournalScope::Sender | JournalScope::Own, _) => {
+                recipe = Some(input.revision.recipe.name.clone());
+            }
+        }
+    }
     JournalQuery {
-        recipe: ask.recipe.clone(),
-        from_node: None,
+        recipe,
+        from_node,
         session: None,
         action: ask.action.clone(),
         since: input.now.minus(Duration::from_secs(ask.since_s)),

@@ -13,7 +13,7 @@ use crate::envelope::{Field, sender};
 use crate::ids::Digest;
 use crate::journal::{
     ActionTrace, Assumption, CacheEntry, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace,
-    FilterTrace, GatherTrace, HostInputs, RecipeTrace, Trace, UsageTrace, decision_hash,
+    FilterTrace, GatherTrace, HostInputs, LikeLines, RecipeTrace, Trace, UsageTrace, decision_hash,
 };
 use crate::recipes::StageSpec;
 use crate::stage::{HostCalls, LogLine, StageOutcome};
@@ -234,7 +234,8 @@ impl RunRecord {
             row,
             trace,
             delivery: Delivery {
-                body_text: envelope.text("body_text").to_owned(),
+                body_text: envelope.body().to_owned(),
+                like: LikeLines::of(envelope),
                 msg_type: envelope.text("msg_type").to_owned(),
                 task,
                 context_namespace: self.scope.context_namespace,

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::gather_catalog::{self, Meaning};
 use super::gathering::{COCKPIT_ROUTES, GatherSource, GatherSpec, JournalAsk, JournalWhat, Take};
+use super::plain_path;
 use super::reading::{Reading, canonical_action};
 use crate::stage::{HostRequest, JournalQuery};
 use crate::strict_toml::table::{Hint, Item};
@@ -42,8 +43,6 @@ const OLD_KEYS: [Hint<'static>; 5] = [
 ];
 
 const MAX_ENTRIES: usize = 32;
-/// The longest path that the kernel takes is a little shorter.
-const MAX_PATH_BYTES: usize = 4096;
 const MAX_POINTER_BYTES: usize = 256;
 const DEFAULT_SINCE_S: u64 = 24 * 3600;
 const EXPECTED: &str = "names of facts, such as \"peer_count\", or tables, each written [[gather]]";
@@ -311,32 +310,7 @@ fn file(reading: &Reading<'_>, table: &Table<'_>) -> Option<GatherSource> {
     if !table.has("path") {
         table.missing("path", "path = \"/var/log/node/serve.log\"");
     }
-    check_path(reading, table.text("path")?).map(GatherSource::File)
-}
-
-/// One way of writing each path, so that the grant, which is compared as text,
-/// and the file mean the same.
-fn check_path(reading: &Reading<'_>, path: Placed<&str>) -> Option<String> {
-    let text = path.value;
-    let wrong = if !text.starts_with('/') {
-        "is not absolute"
-    } else if text.ends_with('/') {
-        "ends with a slash: it names a folder"
-    } else if text.len() > MAX_PATH_BYTES {
-        "is too long"
-    } else if text.chars().any(char::is_control) {
-        "holds a control character"
-    } else if text.contains("{{") {
-        "holds a placeholder: nothing that a sender wrote gets into it"
-    } else if text.split('/').skip(1).any(|part| matches!(part, "" | "." | "..")) {
-        "holds an empty part, . or .."
-    } else {
-        return Some(text.to_owned());
-    };
-    let what = format!("[[gather]] path {:?} {wrong}", shown(text));
-    let expected = "the plain path of one file, such as /var/log/node/serve.log";
-    reading.sink.error_expected(path.at, what, expected);
-    None
+    plain_path::check(reading, table.text("path")?, "[[gather]] path").map(GatherSource::File)
 }
 
 fn shown(text: &str) -> String {

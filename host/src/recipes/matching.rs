@@ -1,15 +1,30 @@
-//! Which events a trigger matches, whoever made them. Pure. A field that is absent matches
-//! nothing, not even a pattern that matches the empty text.
+//! Which events a trigger matches, whoever made them, and what a recipe sees of
+//! one. Pure. A field that is absent matches nothing, not even a pattern that
+//! matches the empty text.
+//!
+//! The groups of an on_log pattern are the one thing that two recipes see
+//! differently in the same event: each sees those of its own pattern, made anew
+//! from the line whenever it looks. Stored is the event without them.
 
-use super::{FieldPattern, TriggerSpec};
-use crate::envelope::Envelope;
+use std::borrow::Cow;
+
+use super::{FieldPattern, LogTrigger, TriggerSpec};
+use crate::envelope::{Envelope, Field, log_line};
+
+/// What all groups of a line may hold together; they may lie in one another.
+const MAX_GROUP_BYTES: usize = 32 * 1024;
 
 /// Whether a recipe with this trigger wants to see the event.
 pub fn matches(spec: &TriggerSpec, envelope: &Envelope) -> bool {
     spec.kind == envelope.trigger
         && has_type(&spec.msg_types, envelope)
         && spec.event_pattern.as_deref().is_none_or(|glob| named(glob, envelope))
-        && spec.field_match.as_ref().is_none_or(|wanted| field_matches(wanted, envelope))
+        && spec.log.as_ref().is_none_or(|log| takes_line(log, envelope))
+        && spec.subscribe.as_ref().is_none_or(|names| subscribed(names, envelope))
+        && spec
+            .field_match
+            .as_ref()
+            .is_none_or(|wanted| field_matches(wanted, &seen_by(spec, envelope)))
         && spec.interval_s.is_none_or(|interval| begins_interval(interval, envelope))
 }
 
@@ -20,6 +35,51 @@ fn begins_interval(interval_s: u64, envelope: &Envelope) -> bool {
     let since: u64 = envelope.text("elapsed_s").parse().unwrap_or(0);
     let number = |second: u64| second.checked_div(interval_s).unwrap_or(0);
     number(at) > number(at.saturating_sub(since))
+}
+
+fn takes_line(log: &LogTrigger, envelope: &Envelope) -> bool {
+    envelope.field(log_line::SOURCE_FILE) == Some(log.path.as_str())
+        && envelope.field(log_line::LINE).is_some_and(|line| log.takes(line))
+}
+
+fn subscribed(names: &regex::Regex, envelope: &Envelope) -> bool {
+    envelope.field("event_name").is_some_and(|name| names.is_match(name))
+}
+
+/// The event as a recipe with this trigger sees it: with the groups of its own
+/// pattern as `group_1` and so on, and by their names. A group that took no part
+/// is absent, and so is what goes beyond [`MAX_GROUP_BYTES`].
+pub fn seen_by<'e>(spec: &TriggerSpec, envelope: &'e Envelope) -> Cow<'e, Envelope> {
+    let pattern = spec.log.as_ref().and_then(|log| log.pattern.as_ref());
+    let (Some(pattern), Some(line)) = (pattern, envelope.field(log_line::LINE)) else {
+        return Cow::Borrowed(envelope);
+    };
+    if pattern.captures_len() < 2 || envelope.trigger != log_line::TRIGGER {
+        return Cow::Borrowed(envelope);
+    }
+    let groups: Vec<(usize, Option<&str>)> = pattern.capture_names().enumerate().skip(1).collect();
+    let mut left = MAX_GROUP_BYTES;
+    let mut found = Vec::new();
+    if let Some(captures) = pattern.captures(line) {
+        for (number, name) in &groups {
+            let Some(group) = captures.get(*number) else { continue };
+            let names = [Some(format!("group_{number}")), name.map(str::to_owned)];
+            for name in names.into_iter().flatten().filter(|_| group.len() <= left) {
+                found.push(Field::new(name, group.as_str()));
+            }
+            left = left.saturating_sub(group.len());
+        }
+    }
+    let is_group = |field: &Field| {
+        groups.iter().any(|(number, name)| {
+            *name == Some(field.name.as_str()) || field.name == format!("group_{number}")
+        })
+    };
+    let mut fields: Vec<Field> =
+        envelope.fields.iter().filter(|field| !is_group(field)).cloned().collect();
+    fields.extend(found);
+    fields.sort_by(|one, other| one.name.cmp(&other.name));
+    Cow::Owned(Envelope { fields, ..envelope.clone() })
 }
 
 fn has_type(wanted: &[String], envelope: &Envelope) -> bool {
@@ -132,7 +192,83 @@ mod tests {
             field_match: None,
             interval_s: None,
             deadline_ms: None,
+            log: None,
+            subscribe: None,
         }
+    }
+
+    fn on_log(pattern: &str) -> TriggerSpec {
+        let pattern = (!pattern.is_empty()).then(|| regex::Regex::new(pattern).unwrap());
+        let log = LogTrigger { path: "/var/log/a".to_owned(), pattern };
+        TriggerSpec { log: Some(log), ..trigger("on_log") }
+    }
+
+    fn line(line: &str) -> Envelope {
+        let fields = log_line::fields("/var/log/a", line, false);
+        Envelope { fields, ..event("on_log", &[]) }
+    }
+
+    #[test]
+    fn a_line_is_matched_by_its_file_and_its_pattern() {
+        assert!(matches(&on_log("ERROR"), &line("an ERROR")));
+        assert!(!matches(&on_log("ERROR"), &line("all is well")));
+        assert!(matches(&on_log(""), &line("")), "without a pattern every line");
+        let other = event("on_log", &[("line", "an ERROR"), ("source_file", "/var/log/b")]);
+        assert!(!matches(&on_log("ERROR"), &other));
+        assert!(!matches(&on_log(""), &event("on_log", &[("source_file", "/var/log/a")])));
+    }
+
+    #[test]
+    fn each_recipe_sees_the_groups_of_its_own_pattern() {
+        let event = line("pool 7 of db is full");
+        let one = on_log(r"pool (?<pool>\d+) of (\w+)( twice)?");
+        let seen = seen_by(&one, &event);
+        assert_eq!(
+            (seen.text("group_1"), seen.text("pool"), seen.text("group_2")),
+            ("7", "7", "db")
+        );
+        assert_eq!(seen.field("group_3"), None, "it took no part");
+        assert_eq!(seen.text("line"), "pool 7 of db is full");
+        let names: Vec<&str> = seen.fields.iter().map(|field| field.name.as_str()).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        let other = seen_by(&on_log("is (full)"), &event).into_owned();
+        assert_eq!((other.text("group_1"), other.field("pool")), ("full", None));
+        let with_field = |pattern: &str| {
+            let pattern = regex::Regex::new(pattern).unwrap();
+            let field_match = Some(FieldPattern { field: "pool".to_owned(), pattern });
+            TriggerSpec { field_match, ..one.clone() }
+        };
+        assert!(matches(&with_field("7"), &event) && !matches(&with_field("8"), &event));
+        assert_eq!(*seen_by(&on_log(""), &event), event);
+        assert_eq!(*seen_by(&trigger("on_log"), &event), event);
+    }
+
+    #[test]
+    fn groups_are_the_hosts_and_bounded() {
+        let mut forged = line("pool 7");
+        forged.fields.insert(0, Field::new("group_2", "forged"));
+        forged.fields.push(Field::new("who", "forged"));
+        let seen = seen_by(&on_log("pool (.)(?<who> x)?"), &forged).into_owned();
+        assert_eq!(
+            (seen.text("group_1"), seen.field("group_2"), seen.field("who")),
+            ("7", None, None)
+        );
+        let nested = format!("{}.*{}", "(".repeat(32), ")".repeat(32));
+        let long = line(&"x".repeat(log_line::MAX_LINE_BYTES));
+        let seen = seen_by(&on_log(&nested), &long).into_owned();
+        let bytes: usize = seen.fields.iter().map(|field| field.value.len()).sum();
+        assert!(bytes <= MAX_GROUP_BYTES + 2 * log_line::MAX_LINE_BYTES, "{bytes}");
+        assert_eq!(seen.text("group_1").len(), log_line::MAX_LINE_BYTES);
+    }
+
+    #[test]
+    fn the_bus_is_matched_by_the_events_name() {
+        let subscribe = Some(regex::Regex::new(r"^credit\.").unwrap());
+        let spec = TriggerSpec { subscribe, ..trigger("on_bus") };
+        assert!(matches(&spec, &event("on_bus", &[("event_name", "credit.change")])));
+        assert!(!matches(&spec, &event("on_bus", &[("event_name", "task.credit.x")])));
+        assert!(!matches(&spec, &event("on_bus", &[])));
+        assert!(!matches(&spec, &event("on_event", &[("event_name", "credit.change")])));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use thrall_sdk::template::Root;
 
 use super::placeholders::{self, Stage};
 use super::{ComponentSource, OnFailure, canonical, gather_catalog};
-use crate::envelope::QUESTIONS;
+use crate::envelope::{QUESTIONS, log_line};
 use crate::ids::is_valid_name;
 use crate::strict_toml::{Placed, Sink, Table};
 use crate::verdict::Situation;
@@ -61,7 +61,7 @@ pub(super) struct Reading<'a> {
     /// For actions of the host's own filter stages and the fallback.
     pub(super) host_weight: Weight,
     /// Fields that this trigger brings; empty where they are not fixed.
-    fields: &'static [&'static str],
+    fields: Vec<String>,
     mentions: RefCell<Vec<Mention>>,
 }
 
@@ -73,8 +73,10 @@ pub(super) fn canonical_action(action: &str) -> &str {
     if action == "summon" { "wake" } else { action }
 }
 
-fn fields_of(trigger: &str) -> &'static [&'static str] {
-    match trigger {
+/// Fields of a trigger's events. `pattern` is that of an on_log trigger, whose
+/// groups are fields.
+fn fields_of(trigger: &str, pattern: Option<&str>) -> Vec<String> {
+    let fixed: &[&str] = match trigger {
         "on_mail" => &[
             "from_node",
             "to_node",
@@ -91,8 +93,28 @@ fn fields_of(trigger: &str) -> &'static [&'static str] {
         }
         "on_mail_send" => &["to_node", "body_text", "session_id", "msg_type"],
         "on_skill_request" => &["skill_name", "caller_node", "input_json", "session_id"],
+        log_line::TRIGGER => &log_line::FIELDS,
         _ => &[],
+    };
+    let mut fields: Vec<String> = fixed.iter().map(|name| (*name).to_owned()).collect();
+    if trigger == log_line::TRIGGER
+        && let Some(Ok(pattern)) = pattern.map(compile)
+    {
+        for (number, name) in pattern.capture_names().enumerate().skip(1) {
+            fields.push(format!("group_{number}"));
+            fields.extend(name.map(str::to_owned));
+        }
     }
+    fields
+}
+
+/// A regular expression, within its bounds, without regard to case.
+fn compile(pattern: &str) -> Result<regex::Regex, regex::Error> {
+    regex::RegexBuilder::new(pattern)
+        .case_insensitive(true)
+        .size_limit(MAX_PATTERN_COMPILED_BYTES)
+        .nest_limit(MAX_PATTERN_NESTING)
+        .build()
 }
 
 impl<'a> Reading<'a> {
@@ -105,7 +127,12 @@ impl<'a> Reading<'a> {
         } else {
             Weight::Warning
         };
-        let fields = fields_of(text("trigger").unwrap_or_default());
+        let pattern = document
+            .get("trigger")
+            .and_then(|trigger| trigger.get("pattern"))
+            .and_then(Value::as_str)
+            .filter(|pattern| pattern.len() <= MAX_PATTERN_BYTES);
+        let fields = fields_of(text("trigger").unwrap_or_default(), pattern);
         Self { sink, known, document, host_weight, fields, mentions: RefCell::default() }
     }
 
@@ -151,11 +178,12 @@ impl<'a> Reading<'a> {
 
     /// Warns of a field that the trigger does not bring.
     pub(super) fn check_field(&self, at: usize, name: &str, whose: &str) {
-        let known =
-            self.fields.is_empty() || self.fields.contains(&name) || STAMPED.contains(&name);
+        let known = self.fields.is_empty()
+            || self.fields.iter().any(|field| field == name)
+            || STAMPED.contains(&name);
         if !known {
             let what = format!("{whose}: this trigger brings no field {name:?}, it will be absent");
-            self.sink.doubtful_word(at, what, name, self.fields.iter().copied());
+            self.sink.doubtful_word(at, what, name, self.fields.iter().map(String::as_str));
         }
     }
 
@@ -233,12 +261,7 @@ impl<'a> Reading<'a> {
             self.sink.error_expected(text.at, what, format!("at most {MAX_PATTERN_BYTES}"));
             return None;
         }
-        let built = regex::RegexBuilder::new(text.value)
-            .case_insensitive(true)
-            .size_limit(MAX_PATTERN_COMPILED_BYTES)
-            .nest_limit(MAX_PATTERN_NESTING)
-            .build();
-        built
+        compile(text.value)
             .inspect_err(|error| {
                 self.sink.error(text.at, format!("{whose}: {}", pattern_fault(error)));
             })

@@ -2,6 +2,7 @@
 //! A run keeps the snapshot that it started with. Pure: reading the folder is
 //! in `recipes/folder.rs`, compiling components the application's.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::{ComponentSource, Mode, Recipe, matching};
 use crate::clock::TimestampMs;
 use crate::envelope::Envelope;
 use crate::grants::binding::{self, Cover, Offered};
-use crate::grants::{Grant, Need};
+use crate::grants::{Denial, Grant, Need};
 use crate::ids::Digest;
 use crate::stage::ComponentId;
 use crate::strict_toml::Problem;
@@ -73,6 +74,15 @@ impl Revision {
         let then = self.granted_then.as_ref().unwrap_or(&self.grant);
         let under = self.under(grant, ceiling.min(then.mode));
         Self { granted_then: Some(Arc::clone(then)), ..under }
+    }
+
+    /// The log that it watches, and whether its grant opens it.
+    pub fn log_access(&self) -> Option<(&str, Result<(), Denial>)> {
+        let path = self.recipe.trigger.log.as_ref()?.path.as_str();
+        let need = Need::GatherFile(Cow::Borrowed(path));
+        let then = self.granted_then.iter().map(Arc::as_ref);
+        let mut grants = std::iter::once(self.grant.as_ref()).chain(then);
+        Some((path, grants.try_for_each(|grant| grant.allow(&need))))
     }
 
     /// The same as a file would bring it.
@@ -296,6 +306,18 @@ impl Registry {
             .collect()
     }
 
+    /// Live recipes that watch a log, by the log's path, those alone that may
+    /// read it.
+    pub fn log_watchers(&self) -> BTreeMap<&str, Vec<&Arc<Revision>>> {
+        let mut watchers: BTreeMap<&str, Vec<&Arc<Revision>>> = BTreeMap::new();
+        for revision in &self.live {
+            if let Some((path, Ok(()))) = revision.log_access() {
+                watchers.entry(path).or_default().push(revision);
+            }
+        }
+        watchers
+    }
+
     /// Components that some revision has, retired ones included.
     pub fn components(&self) -> BTreeSet<ComponentId> {
         let revisions =
@@ -319,6 +341,12 @@ impl Registry {
 }
 
 impl Entry {
+    /// Why a live recipe that waits for lines of a log gets none.
+    pub fn unread_log(&self) -> Option<String> {
+        let (path, access) = self.live_revision()?.log_access()?;
+        access.err().map(|denial| format!("{path} is not read, missing: {denial}"))
+    }
+
     /// What is wrong with its file.
     pub fn problems(&self) -> Vec<Problem> {
         match &self.state {

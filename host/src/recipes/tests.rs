@@ -676,3 +676,82 @@ fn a_recipe_whose_breakers_would_be_taken_for_common_ones_is_refused() {
         assert!(problems[0].to_string().contains("its own breakers"), "{problems:?}");
     }
 }
+
+/// An on_log recipe with this in its trigger.
+fn log_recipe(keys: &str) -> String {
+    format!("[trigger]\ntype = \"on_log\"\n{keys}\n[evaluate]\ndefault_action = \"log\"\n")
+}
+
+#[test]
+fn an_on_log_trigger_names_one_file_and_perhaps_a_pattern() {
+    let recipe = good(&log_recipe(
+        r"path = '/var/log/a'
+pattern = 'error (?<code>\d+)'",
+    ));
+    let log = recipe.trigger.log.unwrap();
+    assert_eq!(log.path, "/var/log/a");
+    assert!(log.takes("an ERROR 7") && !log.takes("fine"), "without regard to case");
+    let every = good(&log_recipe("path = '/var/log/a'")).trigger.log.unwrap();
+    assert!(every.takes(""));
+    for (keys, what) in [
+        ("pattern = 'x'", "[trigger] lacks path"),
+        ("path = 'var/log/a'", "[trigger] path \"var/log/a\" is not absolute"),
+        ("path = '/var/log/{{envelope.file}}'", "holds a placeholder"),
+        ("path = '/var/../etc/shadow'", ". or .."),
+        ("path = '/a'\npattern = ''", "write \".*\""),
+        ("path = '/a'\npattern = '('", "not a regular expression"),
+        ("path = '/a'\npattern = '(?<from_node>.)'", "a group called \"from_node\""),
+        ("path = '/a'\npattern = '(?<line>.)'", "a group called \"line\""),
+        ("path = '/a'\npattern = '(?<group_9>.)'", "a group called \"group_9\""),
+        ("path = '/a'\nsubscribe = 'x.y'", "subscribe belongs to type = \"on_bus\""),
+        ("file = '/a'\npath = '/a'", "the file of an on_log trigger is its path"),
+    ] {
+        let problem = only_problem(&log_recipe(keys));
+        assert!(problem.contains(what), "{keys}: {problem}");
+    }
+    let many = log_recipe(&format!("path = '/a'\npattern = '{}'", "(x)".repeat(33)));
+    assert!(only_problem(&many).contains("33 groups"));
+    let elsewhere = only_problem("[trigger]\ntype = \"on_tick\"\npath = '/a'\n");
+    assert!(elsewhere.contains("path belongs to type = \"on_log\""), "{elsewhere}");
+}
+
+#[test]
+fn the_groups_of_a_pattern_are_fields_that_can_be_named() {
+    let with = |field: &str| {
+        let trigger = r"path = '/a'
+pattern = '(?<pool>\w+) (\d+)'";
+        good(&format!(
+            "{}[[evaluate.rules]]\nfield = \"{field}\"\npattern = \"x\"\naction = \"drop\"\n",
+            log_recipe(trigger)
+        ))
+        .warnings
+    };
+    for field in ["line", "source_file", "template", "truncated", "group_1", "group_2", "pool"] {
+        assert!(with(field).is_empty(), "{field}: {:?}", with(field));
+    }
+    assert!(with("group_3")[0].contains("brings no field \"group_3\""));
+    assert!(with("pol")[0].contains("did you mean \"pool\""), "{:?}", with("pol"));
+}
+
+#[test]
+fn nobody_subscribes_to_everything() {
+    let bus = |pattern: &str| {
+        format!(
+            "[trigger]\ntype = \"on_bus\"\nsubscribe = '{pattern}'\n[evaluate]\ndefault_action = \"log\"\n"
+        )
+    };
+    for pattern in
+        ["", ".*", "^", "$", "x*", ".", ".+", r"\w", "[a-z]", "[^ ]", r"\D{6}", "credit|", "(|.)"]
+    {
+        let problem = only_problem(&bus(pattern));
+        assert!(problem.contains("takes every event") && problem.contains("^credit"), "{problem}");
+    }
+    for pattern in [r"^credit\.", "failed$", "^(task|skill)[.]", "[0-9]"] {
+        assert!(good(&bus(pattern)).trigger.subscribe.is_some(), "{pattern}");
+    }
+    let lacks = only_problem("[trigger]\ntype = \"on_bus\"\n");
+    assert!(lacks.contains("[trigger] lacks subscribe"), "{lacks}");
+    let glob =
+        only_problem("[trigger]\ntype = \"on_bus\"\nsubscribe = 'a.b'\nevent_pattern = \"a\"\n");
+    assert!(glob.contains("event_pattern belongs to"), "{glob}");
+}

@@ -1,12 +1,15 @@
 //! `[trigger]`: which events a recipe sees.
 
+use regex::Regex;
+
 use super::reading::Reading;
-use super::{FieldPattern, TriggerSpec};
-use crate::envelope::QUESTIONS;
+use super::{FieldPattern, LogTrigger, TriggerSpec, plain_path};
+use crate::envelope::{QUESTIONS, json, log_line};
+use crate::operation;
 use crate::strict_toml::Table;
 use crate::strict_toml::table::Hint;
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 10] = [
     "type",
     "msg_types",
     "match_field",
@@ -14,15 +17,23 @@ const KEYS: [&str; 7] = [
     "event_pattern",
     "interval_s",
     "deadline_ms",
+    "path",
+    "pattern",
+    "subscribe",
 ];
-const HINTS: [Hint<'static>; 2] = [
+const HINTS: [Hint<'static>; 3] = [
     ("cooldown_seconds", "it belongs under [filter]"),
     ("field", "under [trigger] it is match_field, with match_pattern"),
+    ("file", "the file of an on_log trigger is its path"),
 ];
 
 const MAX_INTERVAL_S: i64 = 366 * 24 * 3600;
 /// Who asks does not wait for ever: a node gives its hooks about five seconds.
 const MAX_DEADLINE_MS: i64 = 5000;
+/// Event names that have nothing in common. Whoever takes them all takes
+/// everything.
+const UNLIKE_NAMES: [&str; 4] = ["credit.change", "task-failed", "PEER_JOINED", "zzzzzzzzzz"];
+
 const MAX_MSG_TYPES: usize = 64;
 const MAX_GLOB_BYTES: usize = 256;
 
@@ -42,6 +53,8 @@ pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> Option<TriggerSpec
     let msg_types = msg_types(reading, &table, kind);
     let event_pattern = event_pattern(reading, &table, kind);
     let field_match = field_match(reading, &table);
+    let log = log(reading, &table, kind);
+    let subscribe = subscribe(reading, &table, kind);
     only_with(reading, &table, "interval_s", kind, &["on_tick"]);
     only_with(reading, &table, "deadline_ms", kind, &QUESTIONS);
     Some(TriggerSpec {
@@ -51,6 +64,8 @@ pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> Option<TriggerSpec
         msg_types,
         event_pattern,
         field_match,
+        log,
+        subscribe,
     })
 }
 
@@ -112,4 +127,85 @@ fn field_match(reading: &Reading<'_>, table: &Table<'_>) -> Option<FieldPattern>
     }
     let pattern = table.has("match_pattern").then(|| reading.pattern(table, "match_pattern"))?;
     Some(FieldPattern { field: field?.value.to_owned(), pattern: pattern? })
+}
+
+/// The file and the lines of an on_log trigger; `None` for other types, and
+/// after an error.
+fn log(reading: &Reading<'_>, table: &Table<'_>, kind: Option<&str>) -> Option<LogTrigger> {
+    for key in ["path", "pattern"] {
+        only_with(reading, table, key, kind, &["on_log"]);
+    }
+    if kind != Some("on_log") {
+        return None;
+    }
+    if !table.has("path") {
+        table.missing("path", "path = \"/var/log/node/serve.log\"");
+    }
+    let path = table.text("path");
+    let path = path.and_then(|path| plain_path::check(reading, path, "[trigger] path"));
+    let pattern = match table.has("pattern") {
+        true => Some(reading.pattern(table, "pattern")?),
+        false => None,
+    };
+    if let Some(pattern) = &pattern {
+        check_groups(reading, table, pattern);
+    }
+    Some(LogTrigger { path: path?, pattern })
+}
+
+/// Groups become fields, so they are few, and take no other field's name.
+fn check_groups(reading: &Reading<'_>, table: &Table<'_>, pattern: &Regex) {
+    let at = table.at_key("pattern");
+    let groups = pattern.captures_len().saturating_sub(1);
+    if groups > LogTrigger::MAX_GROUPS {
+        let what = format!("[trigger] pattern has {groups} groups");
+        let expected = format!("at most {}; (?:...) groups without one", LogTrigger::MAX_GROUPS);
+        reading.sink.error_expected(at, what, expected);
+    }
+    for name in pattern.capture_names().flatten() {
+        let is_taken = log_line::FIELDS.contains(&name)
+            || name.starts_with("group_")
+            || operation::is_host_set(name)
+            || !json::is_plain_name(name);
+        if is_taken {
+            let what = format!("[trigger] pattern has a group called {name:?}");
+            reading.sink.error_expected(
+                at,
+                what,
+                "a name that no other field has, of letters, digits and _",
+            );
+        }
+    }
+}
+
+/// Which events of the bus a recipe sees. A bus is loud, so nobody gets all of
+/// it by leaving something out.
+fn subscribe(reading: &Reading<'_>, table: &Table<'_>, kind: Option<&str>) -> Option<Regex> {
+    only_with(reading, table, "subscribe", kind, &["on_bus"]);
+    if kind != Some("on_bus") {
+        return None;
+    }
+    if !table.has("subscribe") {
+        table.missing("subscribe", "subscribe = '^credit\\.', a regular expression on event names");
+        return None;
+    }
+    let pattern = match table.text("subscribe") {
+        // The same mistake as `.*`, with the same answer.
+        Some(text) if text.value.is_empty() => Regex::new("").ok(),
+        _ => reading.pattern(table, "subscribe"),
+    }?;
+    if pattern.is_match("") || UNLIKE_NAMES.iter().all(|name| pattern.is_match(name)) {
+        let what = format!(
+            "[trigger] subscribe {:?} takes every event: it matches the empty name, or names as \
+             unlike as {}",
+            pattern.as_str(),
+            UNLIKE_NAMES.join(", ")
+        );
+        reading.sink.error_expected(
+            table.at_key("subscribe"),
+            what,
+            "the names that are meant, such as '^credit\\.' or 'failed$'",
+        );
+    }
+    Some(pattern)
 }

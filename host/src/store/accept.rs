@@ -7,11 +7,13 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::Store;
 use super::error::{Doing, StoreError};
+use super::log_positions;
 use super::session::Session;
 use crate::clock::TimestampMs;
 use crate::envelope::{Envelope, Field};
 use crate::ids::{Digest, EnvelopeSeq, JournalId};
 use crate::journal::Child;
+use crate::log_tail::Place;
 
 /// How long the id of an event is remembered.
 pub const DEDUPE_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -53,6 +55,26 @@ impl Store {
     pub async fn accept(&self, events: Vec<Incoming>) -> Result<Vec<Accepted>, StoreError> {
         let rows: Vec<EnvelopeRow> = events.into_iter().map(EnvelopeRow::prepare).collect();
         self.writer.run(rows.len(), move |session| accept_all(session, &rows)).await
+    }
+
+    /// Accepts lines of a log and keeps the place behind them, both or neither.
+    ///
+    /// # Errors
+    /// As [`Self::accept`].
+    pub async fn accept_lines(
+        &self,
+        lines: Vec<Incoming>,
+        path: String,
+        place: Place,
+        now: TimestampMs,
+    ) -> Result<Vec<Accepted>, StoreError> {
+        let rows: Vec<EnvelopeRow> = lines.into_iter().map(EnvelopeRow::prepare).collect();
+        self.writer
+            .run(rows.len() + 1, move |session| {
+                log_positions::keep(session, &path, &place, now)?;
+                accept_all(session, &rows)
+            })
+            .await
     }
 
     /// As [`Self::accept`], outside of any async runtime.

@@ -13,7 +13,7 @@ use super::session::Session;
 use crate::buffers::{flush_policy, wake_body};
 use crate::clock::TimestampMs;
 use crate::ids::JournalId;
-use crate::journal::{AfterFailure, DecisionRow, Delivery};
+use crate::journal::{AfterFailure, DecisionRow, Delivery, LikeLines};
 use crate::operation::{Operation, OperationClass, PlannedOperation, WakeMode};
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -33,6 +33,7 @@ pub(super) struct Collected {
     note: String,
     msg_type: String,
     body: String,
+    like: Option<LikeLines>,
     is_priority: bool,
     keyword: Option<String>,
     summon_threshold: u32,
@@ -87,6 +88,7 @@ fn effect_of(
                 note: note.clone(),
                 msg_type: delivery.msg_type.clone(),
                 body: body.clone(),
+                like: delivery.like.clone(),
                 is_priority: flush_policy::find_word(flush_policy::PRIORITY_WORDS, body).is_some(),
                 keyword: flush_policy::find_word(words, body).map(str::to_owned),
                 summon_threshold: *summon_threshold,
@@ -254,12 +256,59 @@ fn collect(
     collected: &Collected,
     origin: &Origin,
 ) -> Result<bool, StoreError> {
+    if !add_to_like(session, row, collected)? {
+        add_item(session, journal_id, row, collected)?;
+    }
+    let threshold = collected.summon_threshold;
+    let gathered =
+        if threshold > 0 { flush::gathered(session, &collected.buffer, threshold)? } else { 0 };
+    match flush_policy::after_compile(collected.keyword.as_deref(), threshold, gathered) {
+        Some(_) if !may_wake(session, row.at, &collected.wake_bounds)? => Ok(false),
+        Some(cause) => flush::flush_once(session, &collected.buffer, &cause, origin),
+        None => Ok(false),
+    }
+}
+
+/// Counts a line of a log with those of its kind that the same recipe has
+/// collected and that wait still. False where it is the first.
+fn add_to_like(
+    session: &Session,
+    row: &DecisionRow,
+    collected: &Collected,
+) -> Result<bool, StoreError> {
+    let Some(LikeLines { file, template }) = &collected.like else { return Ok(false) };
+    let counted = session
+        .connection
+        .prepare_cached(
+            "UPDATE buffers SET lines = lines + 1, last_at = ?5, last_body = ?6,
+                 priority = max(priority, ?7)
+             WHERE buffer = ?1 AND template = ?2 AND file = ?3 AND recipe = ?4
+                 AND flush_id IS NULL AND template IS NOT NULL",
+        )
+        .and_then(|mut statement| {
+            let Collected { buffer, body, is_priority, .. } = collected;
+            let at = row.at.as_i64();
+            statement.execute(params![buffer, template, file, row.recipe, at, body, is_priority])
+        })
+        .doing("count a line with its like")?;
+    Ok(counted > 0)
+}
+
+fn add_item(
+    session: &Session,
+    journal_id: JournalId,
+    row: &DecisionRow,
+    collected: &Collected,
+) -> Result<(), StoreError> {
+    let like = collected.like.as_ref();
     session
         .connection
         .prepare_cached(
             "INSERT INTO buffers (buffer, journal_id, envelope_seq, recipe, at, from_node,
-                 sender_key, tier, msg_type, session_id, action, reason, note, priority, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                 sender_key, tier, msg_type, session_id, action, reason, note, priority, body,
+                 template, file, last_at, last_body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+                 ?16, ?17, ?18, ?19)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -278,17 +327,14 @@ fn collect(
                 collected.note,
                 collected.is_priority,
                 collected.body,
+                like.map(|like| like.template.as_str()),
+                like.map(|like| like.file.as_str()),
+                like.map(|_| row.at.as_i64()),
+                like.map(|_| collected.body.as_str()),
             ])
         })
-        .doing("add to a buffer")?;
-    let threshold = collected.summon_threshold;
-    let gathered =
-        if threshold > 0 { flush::gathered(session, &collected.buffer, threshold)? } else { 0 };
-    match flush_policy::after_compile(collected.keyword.as_deref(), threshold, gathered) {
-        Some(_) if !may_wake(session, row.at, &collected.wake_bounds)? => Ok(false),
-        Some(cause) => flush::flush_once(session, &collected.buffer, &cause, origin),
-        None => Ok(false),
-    }
+        .doing("add to a buffer")
+        .map(drop)
 }
 
 /// Whether one more wake is within what the grants allow in an hour.

@@ -11,7 +11,9 @@ use super::outbox_rows::{self, NewRow};
 use super::reader::Reader;
 use super::session::Session;
 use crate::buffers::wake_body::{self, FlushStats};
-use crate::buffers::{BufferItem, FlushCause, FlushHead, FlushRules, briefing, flush_policy};
+use crate::buffers::{
+    BufferItem, FlushCause, FlushHead, FlushRules, GatheredLines, briefing, flush_policy,
+};
 use crate::clock::TimestampMs;
 use crate::ids::{EnvelopeSeq, JournalId};
 use crate::operation::{OperationClass, WakeMode};
@@ -80,7 +82,7 @@ impl Reader {
             let items = connection
                 .prepare_cached(
                     "SELECT at, recipe, from_node, sender_key, tier, msg_type, session_id, action,
-                         reason, note, priority, body
+                         reason, note, priority, body, template, file, lines, last_at, last_body
                      FROM buffers WHERE flush_id = ?1 ORDER BY id",
                 )
                 .and_then(|mut statement| statement.query_map([id], item)?.collect())
@@ -104,6 +106,16 @@ fn item(row: &rusqlite::Row<'_>) -> rusqlite::Result<BufferItem> {
         note: row.get(9)?,
         is_priority: row.get(10)?,
         body: row.get(11)?,
+        lines: match row.get(12)? {
+            None => None,
+            Some(template) => Some(GatheredLines {
+                template,
+                file: row.get(13)?,
+                count: row.get(14)?,
+                last_at: TimestampMs::from_i64(row.get(15)?),
+                last: row.get(16)?,
+            }),
+        },
     })
 }
 
@@ -202,7 +214,8 @@ fn stats(session: &Session, flush_id: i64) -> Result<FlushStats, StoreError> {
     let connection = &session.connection;
     let mut stats = connection
         .prepare_cached(
-            "SELECT count(*), count(DISTINCT sender_key), coalesce(min(at), 0), coalesce(max(at), 0)
+            "SELECT count(*), count(DISTINCT sender_key), coalesce(min(at), 0),
+                 coalesce(max(coalesce(last_at, at)), 0)
              FROM buffers WHERE flush_id = ?1",
         )
         .and_then(|mut statement| {

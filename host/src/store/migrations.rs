@@ -8,11 +8,12 @@ use rusqlite::Connection;
 use super::error::{Doing, StoreError};
 
 /// In order; the position plus one is the schema's version.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/V1__initial.sql"),
     include_str!("../../migrations/V2__lineage.sql"),
     include_str!("../../migrations/V3__grants.sql"),
     include_str!("../../migrations/V4__switchboard.sql"),
+    include_str!("../../migrations/V5__log_positions.sql"),
 ];
 
 /// The newest schema that this program knows.

@@ -4,6 +4,7 @@ mod accepting;
 mod committing;
 mod crash;
 pub(crate) mod fixtures;
+mod log_lines;
 mod old_views;
 mod opening;
 mod performing;

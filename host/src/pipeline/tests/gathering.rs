@@ -205,6 +205,21 @@ async fn what_is_not_granted_is_not_asked_and_the_line_is_named() {
     }
 }
 
+#[tokio::test]
+async fn a_question_to_the_whole_journal_is_as_wide_as_the_grant_and_recorded_so() {
+    for (scope, recipe, from_node) in
+        [("own", Some("x"), None), ("sender", None, Some(NODE)), ("all", None, None)]
+    {
+        let grant = format!("{GRANT}journal = {{ scope = \"{scope}\" }}\n");
+        let play = play("gather = [\"action_counts\"]", &grant, Arc::new(Full));
+        let commit = play.mail(Tier::Known, NODE, "hello").await;
+        let asked = play.requests.lock().unwrap().clone();
+        let HostRequest::JournalRecent { query } = &asked[0] else { panic!("{asked:?}") };
+        assert_eq!((query.recipe.as_deref(), query.from_node.as_deref()), (recipe, from_node));
+        assert_eq!(commit.trace.host_calls[0].request, asked[0], "so a rehearsal finds it");
+    }
+}
+
 /// Answers nobody before everybody has asked.
 struct Together(Barrier);
 

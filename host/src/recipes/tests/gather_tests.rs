@@ -3,7 +3,8 @@
 use super::*;
 
 fn tick(gather: &str, rest: &str) -> String {
-    format!("{gather}\n[trigger]\ntype = \"on_tick\"\n{rest}")
+    let evaluate = if rest.contains("[evaluate") { "" } else { "[evaluate]\n" };
+    format!("{gather}\n[trigger]\ntype = \"on_tick\"\n{evaluate}{rest}")
 }
 
 fn seen(recipe: &Recipe) -> Vec<(&str, String)> {

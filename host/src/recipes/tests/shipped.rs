@@ -4,7 +4,7 @@
 use super::*;
 use crate::grants;
 
-const SHIPPED: [(&str, &str, &str); 2] = [
+const SHIPPED: [(&str, &str, &str); 4] = [
     (
         "mail-triage",
         include_str!("../../../../recipes-wasm/toml/mail-triage.toml"),
@@ -14,6 +14,16 @@ const SHIPPED: [(&str, &str, &str); 2] = [
         "health-check",
         include_str!("../../../../recipes-wasm/toml/health-check.toml"),
         include_str!("../../../../recipes-wasm/grants/health-check.toml"),
+    ),
+    (
+        "log-watch",
+        include_str!("../../../../recipes-wasm/toml/log-watch.toml"),
+        include_str!("../../../../recipes-wasm/grants/log-watch.toml"),
+    ),
+    (
+        "oom-recovery",
+        include_str!("../../../../recipes-wasm/toml/oom-recovery.toml"),
+        include_str!("../../../../recipes-wasm/grants/oom-recovery.toml"),
     ),
 ];
 
@@ -47,8 +57,11 @@ fn shipped_grants_allow_what_the_recipes_ask_for_and_nothing_else() {
         let recipe = parse(name, recipe, &known).unwrap();
         let grant = grants::parse(name, grant).unwrap_or_else(|problems| panic!("{problems:#?}"));
         assert_eq!(grant.mode, recipe.mode, "{name}");
-        let imports =
-            if name == "mail-triage" { vec!["journal-read".to_owned()] } else { Vec::new() };
+        let imports = match name {
+            "mail-triage" => vec!["journal-read".to_owned()],
+            "log-watch" => vec!["context-read".to_owned()],
+            _ => Vec::new(),
+        };
         let needs = grants::need::of_recipe(&recipe, &imports, &|_, _| grants::ANY.to_owned());
         let mut smallest = grants::Permissions::default();
         for need in &needs {

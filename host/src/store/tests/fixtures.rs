@@ -178,6 +178,7 @@ pub(crate) fn run_on(
     };
     let delivery = Delivery {
         body_text: "hello".to_owned(),
+        like: None,
         msg_type: "text".to_owned(),
         task: Some("Answer the question.".to_owned()),
         context_namespace: RECIPE.to_owned(),

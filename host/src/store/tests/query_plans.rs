@@ -56,6 +56,8 @@ fn writing_a_run_searches_and_never_scans() {
         "SELECT count(*) FROM (SELECT 1 FROM buffers WHERE buffer = ?1 AND flush_id IS NULL LIMIT ?2)",
         "UPDATE buffers SET flush_id = ?1 WHERE buffer = ?2 AND flush_id IS NULL AND id <= ?3",
         "DELETE FROM buffers WHERE flush_id = ?1",
+        "UPDATE buffers SET lines = lines + 1 WHERE buffer = ?1 AND template = ?2 AND file = ?3
+             AND recipe = ?4 AND flush_id IS NULL AND template IS NOT NULL",
     ] {
         assert_bounded(&test, sql);
     }
