@@ -217,6 +217,9 @@ async fn play(scenario: &Scenario, home: &TestHome) -> Outcome {
             // The database is the service's: it has to end for a while.
             Step::Run { args, code, says } => {
                 service.end().await;
+                let here = home.path("").to_str().unwrap().to_owned();
+                let args: Vec<String> =
+                    args.iter().map(|arg| arg.replace("{home}", &here)).collect();
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
                 let ran = home.run(&args);
                 assert_eq!(ran.code, *code, "{}: {args:?}: {ran:?}", scenario.name);

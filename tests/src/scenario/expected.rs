@@ -31,7 +31,8 @@ const QUERIES: [(&str, &str); 10] = [
     (
         "outbox",
         "SELECT json_object('recipe', recipe, 'kind', kind, 'state', state, 'detail', detail,
-             'body', body, 'task', task, 'priority', priority, 'lane', lane)
+             'body', body, 'task', task, 'capability', capability, 'priority', priority,
+             'lane', lane)
          FROM outbox ORDER BY id",
     ),
     (
@@ -111,6 +112,8 @@ impl Outcome {
             })
         });
         values.push(("recipes", recipes.collect()));
+        let ready = app.ready_lines().into_iter().map(|line| json!({"text": line}));
+        values.push(("ready", ready.collect()));
         values.push(("health", vec![json!({"text": app.health().problems.join("\n")})]));
         Self { values }
     }
