@@ -308,6 +308,7 @@ impl App {
             self.store.outbox_signal(),
             self.engine.clone(),
             Arc::clone(&self.clock),
+            Arc::clone(&self.log),
             stopped,
         ));
         Running { stop, deciding, performing }
@@ -453,7 +454,7 @@ impl App {
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn perform_all(&self) -> anyhow::Result<()> {
-        performing::all(&self.performer, &self.engine, &self.clock).await
+        performing::all(&self.performer, &self.engine, &self.clock, &self.log).await
     }
 
     /// Sources that have a socket of their own.
