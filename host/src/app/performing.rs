@@ -30,6 +30,13 @@ pub async fn run(
             _ = every.tick() => false,
             _ = stopped.wait_for(|stop| *stop) => true,
         };
+        // Whose end cannot be written down is not begun; said once by the store.
+        if !engine.look_after_store().await {
+            if ending {
+                return;
+            }
+            continue;
+        }
         if let Err(error) = all(&performer, &engine, &clock, &log).await {
             tracing::error!(error = format!("{error:#}"), "cannot perform, tried again");
         }
