@@ -16,7 +16,7 @@ pub(super) struct Trouble(Arc<ArcSwapOption<String>>);
 impl Trouble {
     /// After a batch, or a command on its own. One that wrote nothing proves
     /// nothing.
-    pub(super) fn note(&self, result: Result<(), &StoreError>, has_written: bool) {
+    pub(super) fn note(&self, result: &Result<(), StoreError>, has_written: bool) {
         match result {
             Ok(()) if has_written => {
                 if let Some(trouble) = self.0.swap(None) {

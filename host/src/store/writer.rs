@@ -189,6 +189,6 @@ fn watched(
     let before = session.connection.total_changes();
     let result = session.transaction(work);
     let has_written = session.connection.total_changes() != before;
-    trouble.note(result.as_ref().map(|()| ()), has_written);
+    trouble.note(&result, has_written);
     result
 }
