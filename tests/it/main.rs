@@ -39,6 +39,7 @@ mod roles_users;
 mod sandbox;
 mod scenarios;
 mod seed_recipes;
+mod shipped;
 mod side_by_side;
 mod sockets;
 mod stage;

@@ -1,6 +1,7 @@
 //! `thrall init`: makes a home with the shipped recipes, prompts and grants.
 //! Files that are there already are left as they are.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -15,12 +16,14 @@ use super::printer::Printer;
 use crate::app::{self, grant_files};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::grants::Grant;
+use crate::grants::{Grant, binding};
 use crate::home::{FOLDERS, Home};
-use crate::recipes::Mode;
+use crate::ids::Digest;
+use crate::model::{Prompt, PromptLibrary};
 use crate::recipes::registry::Revision;
-use crate::shipped;
+use crate::recipes::{ComponentSource, Known, Mode, manifest};
 use crate::store::Store;
+use crate::{shipped, strict_toml};
 
 pub(super) async fn run(
     home: &Path,
@@ -50,7 +53,7 @@ pub(super) async fn run(
         .filter(|name| fresh.contains(name))
         .collect();
     let unbound = only_shipped(&home, unbound, printer)?;
-    bind_grants(&home, &unbound).await?;
+    bind_shipped(&home, &unbound)?;
     if !home.database().exists() {
         Store::open(&home.state(), SystemClock.now())?;
     }
@@ -90,6 +93,36 @@ fn only_shipped<'n>(
         }
     }
     Ok(kept)
+}
+
+/// Binds grants to the recipes that they are shipped with. Their files were
+/// compared, so what they are made of is known without compiling anything: the
+/// first start does that.
+fn bind_shipped(home: &Home, names: &[&str]) -> anyhow::Result<()> {
+    let content = |path: &str| {
+        let file = shipped::FILES.iter().find(|file| file.path == path);
+        file.map(|file| file.content).with_context(|| format!("{path} is not shipped"))
+    };
+    let library = PromptLibrary::shipped()?;
+    let kinds = |prompt: &Prompt| {
+        prompt.kinds.iter().map(|kind| (kind.name.clone(), kind.action.clone())).collect()
+    };
+    let prompts = library.iter().map(|prompt| (prompt.name.clone(), kinds(prompt))).collect();
+    let known = Known { prompts, ..Known::default() };
+    for name in names {
+        let recipe = manifest::parse_bytes(name, content(&format!("recipes/{name}.toml"))?, &known)
+            .map_err(|problems| anyhow::anyhow!("{}", strict_toml::lines(&problems)))?;
+        let mut components: BTreeMap<String, Digest> = BTreeMap::new();
+        for (_, _, stage) in recipe.stages() {
+            if let ComponentSource::File(file) = &stage.component {
+                let bytes = content(&format!("recipes/{file}"))?;
+                components.insert(file.clone(), Digest::of(bytes));
+            }
+        }
+        let components: Vec<(String, Digest)> = components.into_iter().collect();
+        grant_files::bind(home, name, binding::digest(&recipe.canonical, &components))?;
+    }
+    Ok(())
 }
 
 /// A grant names the revision that it is for, components included; theirs are
