@@ -2,8 +2,6 @@
 //! (by country, length and checksum), payment cards (by brand, length, grouping
 //! and checksum).
 
-use std::cmp::Ordering;
-
 use crate::kind::{Finding, Kind};
 use crate::text::{Text, is_token, is_word};
 
@@ -75,7 +73,7 @@ fn address(text: Text<'_>, sign: usize) -> Option<(usize, usize)> {
     is_domain.then_some((from, to))
 }
 
-/// How long an account number is, by country; sorted.
+/// How long an account number is, by country.
 const COUNTRIES: &str = "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22\
     DJ27DK18DO28EE20EG29ES24FI18FK18FO18FR27GB22GE22GI23GL18GR27GT28HN28HR21HU28IE22IL23IQ23IS26\
     IT27JO30KW30KZ20LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MN20MR27MT31MU30NI28NL18NO15OM23\
@@ -83,20 +81,11 @@ const COUNTRIES: &str = "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR2
     VG24XK20YE30";
 
 fn account_length(country: &[u8]) -> Option<usize> {
-    let entry = |index: usize| COUNTRIES.as_bytes().get(index * 4..index * 4 + 4);
-    let (mut low, mut high) = (0, COUNTRIES.len() / 4);
-    while low < high {
-        let middle = usize::midpoint(low, high);
-        let [first, second, tens, ones] = entry(middle)? else { return None };
-        match [*first, *second].as_slice().cmp(country) {
-            Ordering::Equal => {
-                return Some(usize::from(tens - b'0') * 10 + usize::from(ones - b'0'));
-            }
-            Ordering::Less => low = middle + 1,
-            Ordering::Greater => high = middle,
-        }
+    let entry = COUNTRIES.as_bytes().chunks_exact(4).find(|entry| entry.starts_with(country))?;
+    match entry {
+        [_, _, tens, ones] => Some(usize::from(tens - b'0') * 10 + usize::from(ones - b'0')),
+        _ => None,
     }
-    None
 }
 
 /// An IBAN, in groups or not.
@@ -137,8 +126,6 @@ fn is_account(signs: &[u8]) -> bool {
     rest == 1
 }
 
-const MOST_CARD_DIGITS: usize = 19;
-
 /// How a card's number is grouped; one group means not at all.
 const GROUPINGS: [&[usize]; 9] =
     [&[4, 4, 4, 4], &[4, 4, 4, 4, 3], &[4, 6, 5], &[4, 6, 4], &[16], &[13], &[14], &[15], &[19]];
@@ -151,17 +138,15 @@ fn card(text: Text<'_>, from: usize) -> Option<Finding> {
     {
         return None;
     }
-    let first = text.skip_at_most(from, MOST_CARD_DIGITS + 1, |byte| byte.is_ascii_digit()) - from;
-    let fitting = GROUPINGS.iter().filter(|groups| groups.first() == Some(&first));
-    fitting.map(|groups| grouped(text, from, groups)).find_map(|number| {
-        let (digits, to) = number?;
-        is_card(&digits).then_some(Finding { kind: Kind::Card, from, to })
+    GROUPINGS.iter().find_map(|groups| {
+        let (digits, to) = grouped(text, from, groups)?;
+        (is_card(&digits)).then_some(Finding { kind: Kind::Card, from, to })
     })
 }
 
 /// The digits of a number that is grouped exactly so, and where it ends.
 fn grouped(text: Text<'_>, from: usize, groups: &[usize]) -> Option<(Vec<u8>, usize)> {
-    let mut digits = Vec::with_capacity(MOST_CARD_DIGITS);
+    let mut digits = Vec::with_capacity(19);
     let mut at = from;
     let mut separator = None;
     for (index, length) in groups.iter().enumerate() {

@@ -5,7 +5,7 @@
 use crate::kind::{Finding, Kind};
 use crate::text::{Text, is_token, is_word};
 
-/// As E.164 has it; two more for `00`.
+/// As E.164 has it.
 const MOST_DIGITS: usize = 15;
 
 pub(crate) fn find(text: Text<'_>, found: &mut Vec<Finding>) {
@@ -38,44 +38,42 @@ fn is_label(word: &str) -> bool {
         .any(|label| word.eq_ignore_ascii_case(label))
 }
 
-/// Digits with single separators between them, as far as it takes to see
-/// whether they can be a telephone number.
-#[derive(Default)]
+/// Digits with single separators between them.
 struct Number {
-    digits: [u8; MOST_DIGITS + 2],
-    count: usize,
-    /// Lengths of the first groups of digits.
-    lengths: [usize; MOST_GROUPS],
-    groups: usize,
-    dots: usize,
-    other_separators: usize,
+    /// Lengths of its groups of digits.
+    groups: Vec<usize>,
+    /// What stands between them, brackets left out.
+    separators: Vec<u8>,
+    digits: Vec<u8>,
     end: usize,
 }
 
-/// A number with more groups is none.
-const MOST_GROUPS: usize = 6;
+/// Enough to see that it is none.
+const MOST_READ: usize = 32;
 
 impl Number {
     fn read(text: Text<'_>, from: usize) -> Self {
-        let mut number = Self { end: from, ..Self::default() };
+        let mut number =
+            Self { groups: Vec::new(), separators: Vec::new(), digits: Vec::new(), end: from };
         let mut at = if text.at(from) == b'+' { from + 1 } else { from };
         let mut is_apart = true;
-        // Separators count once another digit follows.
-        let (mut dots, mut others) = (0, 0);
         while at < text.len() {
             let byte = text.at(at);
             if byte.is_ascii_digit() {
-                number.add(byte - b'0', is_apart);
-                number.dots += dots;
-                number.other_separators += others;
-                (dots, others) = (0, 0);
+                if is_apart {
+                    number.groups.push(0);
+                }
+                if let Some(length) = number.groups.last_mut() {
+                    *length += 1;
+                }
                 is_apart = false;
+                if number.digits.len() <= MOST_READ {
+                    number.digits.push(byte - b'0');
+                }
                 number.end = at + 1;
-            } else if is_separator(text, at, number.count == 0) {
-                match byte {
-                    b'(' | b')' => {}
-                    b'.' => dots += 1,
-                    _ => others += 1,
+            } else if is_separator(text, at, number.digits.is_empty()) {
+                if !matches!(byte, b'(' | b')') {
+                    number.separators.push(byte);
                 }
                 is_apart = true;
             } else {
@@ -83,28 +81,8 @@ impl Number {
             }
             at += 1;
         }
+        number.separators.truncate(number.groups.len().saturating_sub(1));
         number
-    }
-
-    fn add(&mut self, digit: u8, is_apart: bool) {
-        if let Some(place) = self.digits.get_mut(self.count) {
-            *place = digit;
-        }
-        self.count += 1;
-        self.groups += usize::from(is_apart);
-        if let Some(length) = self.groups.checked_sub(1).and_then(|last| self.lengths.get_mut(last))
-        {
-            *length += 1;
-        }
-    }
-
-    fn digits(&self) -> &[u8] {
-        self.digits.get(..self.count).unwrap_or_default()
-    }
-
-    /// None of a number with too many.
-    fn lengths(&self) -> &[usize] {
-        self.lengths.get(..self.groups).unwrap_or_default()
     }
 
     fn is_phone(&self, text: Text<'_>, from: usize, is_labelled: bool) -> bool {
@@ -113,13 +91,13 @@ impl Number {
             !is_token(before) && !matches!(before, b'.' | b'+' | b'/' | b'$' | b'#' | b',');
         let after = text.at(self.end);
         let is_ended = !is_word(after) && !matches!(after, b'_' | b'%' | b'@');
-        let count = self.count;
+        let count = self.digits.len();
         if !is_begun || !is_ended || count > MOST_DIGITS + 2 {
             return false;
         }
-        let is_decimal = self.groups == 2 && self.dots == 1;
-        let begins = |digits: &[u8]| self.digits().starts_with(digits);
-        let second = self.digits().get(1).copied().unwrap_or(0);
+        let is_decimal = self.groups.len() == 2 && self.separators == [b'.'];
+        let begins = |digits: &[u8]| self.digits.starts_with(digits);
+        let second = self.digits.get(1).copied().unwrap_or(0);
         if text.at(from) == b'+' {
             return (8..=MOST_DIGITS).contains(&count) && !begins(&[0]) && !is_decimal;
         }
@@ -127,25 +105,29 @@ impl Number {
             return (7..=MOST_DIGITS).contains(&count) && !is_decimal;
         }
         if begins(&[0, 0]) {
-            let third = self.digits().get(2).copied().unwrap_or(0);
+            let third = self.digits.get(2).copied().unwrap_or(0);
             return third != 0
                 && (10..=MOST_DIGITS + 2).contains(&count)
                 && self.groups.len() >= 2
-                && self.dots == 0;
+                && !self.has_dots();
         }
         if begins(&[0]) && second != 0 {
-            let first = self.lengths().first().copied().unwrap_or(0);
+            let first = self.groups.first().copied().unwrap_or(0);
             return (9..=12).contains(&count)
-                && (2..=4).contains(&self.groups)
+                && (2..=4).contains(&self.groups.len())
                 && (3..=6).contains(&first)
-                && self.dots == 0;
+                && !self.has_dots();
         }
         self.is_north_american()
     }
 
+    fn has_dots(&self) -> bool {
+        self.separators.contains(&b'.')
+    }
+
     /// `(415) 555-2671`, `1-415-555-2671`.
     fn is_north_american(&self) -> bool {
-        let (groups, digits) = match (self.lengths(), self.digits()) {
+        let (groups, digits) = match (self.groups.as_slice(), self.digits.as_slice()) {
             ([1, groups @ ..], [1, digits @ ..]) => (groups, digits),
             other => other,
         };

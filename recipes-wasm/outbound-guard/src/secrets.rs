@@ -125,9 +125,6 @@ const VENDORS: [Vendor; 30] = [
     token("SG", 60, true),
 ];
 
-/// With its prefix; most words are shorter and need no look at the table.
-const SHORTEST_TOKEN: usize = 20;
-
 /// Words that are a secret by themselves.
 fn words(text: Text<'_>, found: &mut Vec<Finding>) {
     let mut at = 0;
@@ -165,9 +162,6 @@ fn word(text: Text<'_>, from: usize, end: usize) -> Option<Finding> {
         }
         _ => end,
     };
-    if end - from < SHORTEST_TOKEN {
-        return None;
-    }
     let vendor = VENDORS.iter().find(|vendor| text.starts_with(from, vendor.prefix))?;
     let rest = from + vendor.prefix.len();
     // A longer word with marks in it is a name, where the vendor has none.
@@ -280,31 +274,25 @@ fn labelled(text: Text<'_>, found: &mut Vec<Finding>) {
 }
 
 fn label(text: Text<'_>, from: usize, end: usize, before: (usize, usize)) -> Option<Label> {
-    // Nothing to look at behind it: no value.
-    let next = text.at(end);
-    let may_follow = matches!(next, b' ' | b'\t' | b':' | b'=') || is_quote(next);
-    if !may_follow || !(3..=LONGEST_LABEL).contains(&(end - from)) {
+    if end - from > LONGEST_LABEL {
         return None;
     }
-    let name = text.bytes(from, end);
-    if name.eq_ignore_ascii_case(b"key") {
+    let name: String = text
+        .bytes(from, end)
+        .iter()
+        .filter(|byte| is_word(**byte))
+        .map(|byte| char::from(byte.to_ascii_lowercase()))
+        .collect();
+    if name == "key" {
         let is_beside = text.part(before.1, from) == " ";
-        let word = text.bytes(before.0, before.1);
-        let is_label = QUALIFIERS.iter().any(|qualifier| ends_with(word, qualifier));
+        let is_label = QUALIFIERS
+            .iter()
+            .any(|word| text.part(before.0, before.1).to_ascii_lowercase().ends_with(word));
         return (is_beside && is_label).then_some(Label::Other);
     }
-    let label = LABELS.iter().find(|label| ends_with(name, label))?;
+    let label = LABELS.iter().find(|label| name.ends_with(**label))?;
     let is_chosen = label.starts_with("pass") || *label == "pwd";
     Some(if is_chosen { Label::Password } else { Label::Other })
-}
-
-/// Whether a name ends with a label, marks between its letters passed over.
-fn ends_with(name: &[u8], label: &str) -> bool {
-    let mut letters = name.iter().rev().filter(|byte| is_word(**byte));
-    label
-        .bytes()
-        .rev()
-        .all(|wanted| letters.next().is_some_and(|byte| byte.eq_ignore_ascii_case(&wanted)))
 }
 
 fn is_quote(byte: u8) -> bool {
