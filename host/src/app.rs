@@ -308,6 +308,7 @@ impl App {
             self.store.outbox_signal(),
             self.engine.clone(),
             Arc::clone(&self.clock),
+            Arc::clone(&self.log),
             stopped,
         ));
         Running { stop, deciding, performing }
@@ -330,11 +331,15 @@ impl App {
         }
     }
 
-    /// Flushes buffers whose time has come.
+    /// Flushes buffers whose time has come, and takes away what recipes were to
+    /// remember until now.
     pub async fn flush_due(&self) {
         let config = self.config();
         if !config.enabled {
             return;
+        }
+        if let Err(error) = self.store.forget_expired(self.clock.now()).await {
+            tracing::error!(error = %error, "cannot take away what has expired, tried again");
         }
         let rules = FlushRules { dry_run: config.dry_run, ..config.compilation.clone() };
         let due = self.store.flush_due(self.clock.now(), rules).await;
@@ -453,7 +458,7 @@ impl App {
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn perform_all(&self) -> anyhow::Result<()> {
-        performing::all(&self.performer, &self.engine, &self.clock).await
+        performing::all(&self.performer, &self.engine, &self.clock, &self.log).await
     }
 
     /// Sources that have a socket of their own.
@@ -499,6 +504,7 @@ impl App {
         problems.extend(self.prompt_problems.load().iter().cloned());
         problems.extend(self.breakers.problems());
         problems.extend(self.config_problem.load().iter().cloned());
+        problems.extend(self.store.trouble());
         let live = registry.entries().filter(|entry| matches!(entry.state, State::Live(_))).count();
         let config = self.config();
         let separation = config.roles.separation();

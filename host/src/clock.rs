@@ -38,6 +38,27 @@ impl TimestampMs {
     }
 }
 
+/// How far what others did at the same time may seem to lie ahead: as long as a
+/// run may take.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// The span in which a bound counts. It ends a little after the present moment:
+/// what lies later was written while the clock was ahead, and counting it would
+/// shut its sender out until the clock is there again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Itself outside.
+    pub since: TimestampMs,
+    /// Itself inside.
+    pub until: TimestampMs,
+}
+
+impl Window {
+    pub fn before(now: TimestampMs, length: Duration) -> Self {
+        Self { since: now.minus(length), until: now.plus(SLACK) }
+    }
+}
+
 /// Where the present moment comes from.
 pub trait Clock: Send + Sync {
     fn now(&self) -> TimestampMs;
@@ -66,6 +87,11 @@ impl SimClock {
     pub fn advance(&self, by: Duration) {
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Jumps, also back.
+    pub fn set(&self, now: TimestampMs) {
+        self.0.store(now.0, Ordering::SeqCst);
     }
 }
 

@@ -103,6 +103,21 @@ struct Job {
     asker: Option<Asker>,
 }
 
+/// When an event is tried again whose run could not be written down.
+#[derive(Clone, Copy, Debug)]
+enum Unwritten {
+    /// As soon as the store can be written.
+    Later,
+    /// It would fail again for what it is.
+    NextStart,
+}
+
+impl Unwritten {
+    fn because_of(error: &StoreError) -> Self {
+        if error.may_pass() { Self::Later } else { Self::NextStart }
+    }
+}
+
 /// What an engine is made of.
 pub struct EngineParts {
     pub store: Arc<Store>,
@@ -307,8 +322,10 @@ impl Engine {
                 let Some((lane, job)) = lock(&self.shared.lanes).take() else { break };
                 let shared = Arc::clone(&self.shared);
                 tokio::spawn(async move {
-                    shared.process(job).await;
-                    lock(&shared.lanes).finish(&lane);
+                    match shared.process(job).await {
+                        None => lock(&shared.lanes).finish(&lane),
+                        Some(job) => lock(&shared.lanes).put_back(&lane, job),
+                    }
                     drop(slot);
                     shared.work.notify_one();
                     shared.idle.notify_waiters();
@@ -335,6 +352,21 @@ impl Engine {
             }
             notified.await;
         }
+    }
+
+    /// Looks after the store: what could not be written down is tried again when
+    /// writing works. True when it does.
+    pub async fn look_after_store(&self) -> bool {
+        let works = self.shared.store.probe().await.is_ok() && self.trouble().is_none();
+        if works && lock(&self.shared.lanes).release() {
+            self.shared.work.notify_one();
+        }
+        works
+    }
+
+    /// What keeps the store from being written.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.store.trouble()
     }
 
     /// Counts an event that was refused before it became one. Losing the count
@@ -466,51 +498,56 @@ pub fn tier_of(rules: &EngineRules, envelope: &Envelope) -> Tier {
 
 impl Shared {
     /// Runs what is left to run for one envelope, in order, one commit each.
-    /// When the store fails the envelope stays pending: nothing is lost, a
-    /// later start picks it up.
-    async fn process(&self, mut job: Job) {
+    /// When the store cannot be written the job comes back, for later. In any
+    /// case the envelope stays pending: nothing is lost, a later start picks it up.
+    async fn process(&self, mut job: Job) -> Option<Job> {
         let mut asker = job.asker.take();
-        if self.run_all(&job, &mut asker).await
-            && let Some(asker) = asker
-        {
-            asker.answer();
+        match self.run_all(&mut job, &mut asker).await {
+            Ok(()) => {
+                if let Some(asker) = asker {
+                    asker.answer();
+                }
+                None
+            }
+            // Nobody is told anything of what is not written down.
+            Err(Unwritten::Later) => Some(job),
+            Err(Unwritten::NextStart) => None,
         }
     }
 
-    /// False when not everything could be written down: then nobody is told
-    /// anything.
-    async fn run_all(&self, job: &Job, asker: &mut Option<Asker>) -> bool {
+    /// Takes away from the job what is written down.
+    async fn run_all(&self, job: &mut Job, asker: &mut Option<Asker>) -> Result<(), Unwritten> {
         let rules = self.rules.load_full();
         if let Some(stop) = guard::check(&rules.guard, &job.envelope) {
             let tier = tier_of(&rules, &job.envelope);
             let commit =
                 pipeline::guard_commit(job.seq, &job.envelope, tier, stop, self.clock.now());
-            return self.write(commit).await.is_some();
+            return self.write(commit).await.map(drop);
         }
-        let last = job.runs.len().saturating_sub(1);
         let mut answered = job.answered;
-        for (index, (name, digest)) in job.runs.iter().enumerate() {
+        while let Some((name, digest)) = job.runs.first().cloned() {
+            let is_last = job.runs.len() == 1;
             let registry = self.registry.load_full();
             // A recipe that was edited while the program was down decides in
             // its present form; the row says which revision that was.
-            let revision = registry.revision(name, digest).or_else(|| registry.live(name).cloned());
-            let ended = match revision {
+            let revision =
+                registry.revision(&name, &digest).or_else(|| registry.live(&name).cloned());
+            let stops = match revision {
                 Some(revision) => {
-                    self.run_one(job, &rules, &revision, index == last, &mut answered, asker).await
+                    self.run_one(job, &rules, &revision, is_last, &mut answered, asker).await?
                 }
-                None => self.write(self.gone(job, &rules, name, *digest, index == last)).await,
+                None => self.write(self.gone(job, &rules, &name, digest, is_last)).await?,
             };
-            match ended {
-                Some(false) => {}
-                Some(true) => return true,
-                None => return false,
+            if stops {
+                return Ok(());
             }
+            job.answered = answered;
+            job.runs.remove(0);
         }
-        true
+        Ok(())
     }
 
-    /// Decides and commits until the facts stood still. True ends the list;
-    /// `None`: nothing could be written, the event stays pending.
+    /// Decides and commits until the facts stood still. True ends the list.
     async fn run_one(
         &self,
         job: &Job,
@@ -519,7 +556,7 @@ impl Shared {
         is_last: bool,
         answered: &mut bool,
         asker: &mut Option<Asker>,
-    ) -> Option<bool> {
+    ) -> Result<bool, Unwritten> {
         let _turn = match &self.model_turns {
             Some(turns) if revision.recipe.asks_model() => turns.acquire().await.ok(),
             _ => None,
@@ -549,7 +586,10 @@ impl Shared {
                         seq = job.seq,
                         "cannot decide, the event stays pending"
                     );
-                    return None;
+                    return Err(match self.store.probe().await {
+                        Ok(()) => Unwritten::NextStart,
+                        Err(_) => Unwritten::Later,
+                    });
                 }
                 Err(_) => pipeline::timed_out(input),
             };
@@ -570,12 +610,12 @@ impl Shared {
                     if let Some(asker) = asker {
                         asker.said.extend(answer::of_commit(&commit));
                     }
-                    return Some(stops);
+                    return Ok(stops);
                 }
-                Ok(CommitOutcome::AlreadyDecided(_)) => return Some(stops),
+                Ok(CommitOutcome::AlreadyDecided(_)) => return Ok(stops),
                 Err(error) => {
                     tracing::error!(%error, seq = job.seq, "cannot commit, the event stays pending");
-                    return None;
+                    return Err(Unwritten::because_of(&error));
                 }
             }
         }
@@ -584,7 +624,7 @@ impl Shared {
             recipe = revision.recipe.name,
             "facts never stood still, the event stays pending"
         );
-        None
+        Err(Unwritten::NextStart)
     }
 
     /// The events that a commit's triggers make.
@@ -664,15 +704,15 @@ impl Shared {
     }
 
     /// Commits a row that rests on no facts; as [`Self::run_one`].
-    async fn write(&self, commit: Commit) -> Option<bool> {
+    async fn write(&self, commit: Commit) -> Result<bool, Unwritten> {
         match self.store.commit(commit.clone()).await {
             Ok(_) => {
                 (self.committed)(&commit);
-                Some(commit.closes_envelope)
+                Ok(commit.closes_envelope)
             }
             Err(error) => {
                 tracing::error!(%error, seq = commit.row.envelope_seq, "cannot commit, the event stays pending");
-                None
+                Err(Unwritten::because_of(&error))
             }
         }
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::TimestampMs;
+use crate::clock::{TimestampMs, Window};
 use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, Field, log_line};
 use crate::ids::{Digest, EnvelopeSeq};
@@ -322,11 +322,10 @@ pub struct CacheEntry {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Assumption {
-    /// Fewer than `below` counted runs of this recipe for this sender since
-    /// `since`.
-    RateBelow { recipe: String, sender_key: String, since: TimestampMs, below: u32 },
-    /// Fewer than `below` operations of a kind of this recipe since `since`.
-    OperationsBelow { recipe: String, kind: String, since: TimestampMs, below: u32 },
+    /// Fewer than `below` counted runs of this recipe for this sender.
+    RateBelow { recipe: String, sender_key: String, window: Window, below: u32 },
+    /// Fewer than `below` operations of a kind of this recipe.
+    OperationsBelow { recipe: String, kind: String, window: Window, below: u32 },
     /// The cooldown has not been set since.
     CooldownUnchanged { recipe: String, key: String, last: Option<TimestampMs> },
     /// Fewer than `below` events descend from this one.

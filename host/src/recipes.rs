@@ -5,6 +5,7 @@
 
 mod action_kinds;
 mod action_section;
+mod asking;
 pub mod canonical;
 mod cascade_section;
 mod evaluate_section;
@@ -37,9 +38,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thrall_sdk::template::{Root, Template};
 
-use crate::envelope::sender::Tier;
 use crate::ids::Digest;
 use crate::stage::World;
+pub use asking::{Asking, CascadeSpec, FirstStep, LlmSpec};
 pub use gathering::{
     COCKPIT_ROUTES, Fact, GatherSource, GatherSpec, JournalAsk, JournalWhat, Take,
 };
@@ -295,74 +296,6 @@ impl EvaluatorKind {
             }
         }
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LlmSpec {
-    pub prompts: PromptChoice,
-    /// Name in the model catalogue; `None` is the configured default.
-    pub model: Option<String>,
-    /// Kind of message to action. Empty: the prompt's own mapping.
-    pub kinds: BTreeMap<String, String>,
-}
-
-impl LlmSpec {
-    /// What is asked about a message from this sender.
-    pub fn asking(&self, tier: Tier, from_node: &str) -> Asking<'_> {
-        self.with_prompt(self.prompts.of(tier, from_node))
-    }
-
-    fn questions(&self) -> impl Iterator<Item = Asking<'_>> {
-        self.prompts.all().into_iter().map(|prompt| self.with_prompt(prompt))
-    }
-
-    fn with_prompt<'a>(&'a self, prompt: &'a str) -> Asking<'a> {
-        Asking { prompt, model: self.model.as_deref(), kinds: &self.kinds, of_first_step: false }
-    }
-}
-
-/// A cheap question before the real one: it may end a message, and nothing else.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CascadeSpec {
-    pub first: FirstStep,
-    pub second: LlmSpec,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct FirstStep {
-    pub prompt: String,
-    pub model: Option<String>,
-    /// How sure it has to be to drop; never less than the operator's
-    /// `silence_threshold`.
-    pub threshold: Thresholds,
-}
-
-impl FirstStep {
-    /// What it can lead to; the labels of a prompt that declares no kinds.
-    pub const DROP: &'static str = "drop";
-    pub const ESCALATE: &'static str = "escalate";
-
-    pub fn asking(&self) -> Asking<'_> {
-        Asking {
-            prompt: &self.prompt,
-            model: self.model.as_deref(),
-            kinds: &NO_KINDS,
-            of_first_step: true,
-        }
-    }
-}
-
-static NO_KINDS: BTreeMap<String, String> = BTreeMap::new();
-
-/// A question to the model, as far as the recipe fixes it.
-#[derive(Clone, Copy, Debug)]
-pub struct Asking<'a> {
-    pub prompt: &'a str,
-    pub model: Option<&'a str>,
-    /// The recipe's mapping of kinds to actions, over the prompt's.
-    pub kinds: &'a BTreeMap<String, String>,
-    /// Its answers lead to [`FirstStep::DROP`] or on, not to a recipe's actions.
-    pub of_first_step: bool,
 }
 
 impl Recipe {

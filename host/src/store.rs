@@ -14,6 +14,7 @@ mod commit;
 mod connection;
 mod continuations;
 mod counters;
+mod database_file;
 mod decision_inputs;
 pub mod earlier_database;
 mod effects;
@@ -21,6 +22,7 @@ mod error;
 mod event_story;
 mod failed_steps;
 mod flush;
+mod forgetting;
 mod grant_history;
 mod host_answers;
 mod journal_columns;
@@ -39,10 +41,12 @@ mod session;
 mod status;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trouble;
 mod usage;
 mod verify;
 mod writer;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -56,7 +60,7 @@ pub use event_story::{EventStory, PendingEvent, StoredEnvelope, StoryKey};
 pub use grant_history::{PastGrant, TrippedRevision};
 pub use journal_list::{JournalEntry, JournalFilter, JournalRecord, JournalStory, PerformedRow};
 pub use outbox_ends::{Finish, Outcome};
-pub use outbox_rows::{BRIEFING, OutboxRow, OutboxState, WAKE};
+pub use outbox_rows::{BRIEFING, LONGEST_RETRY, OutboxRow, OutboxState, WAKE};
 pub use prompts::PromptVersion;
 pub use reader::Reader;
 pub use reviews::{Review, ReviewCounts, ReviewEntry};
@@ -66,8 +70,10 @@ pub use verify::{VerifyError, VerifyReport};
 
 use crate::clock::TimestampMs;
 use checkpointer::Checkpointer;
+use database_file::DatabaseFile;
 use process_lock::ProcessLock;
 use session::Session;
+use trouble::Trouble;
 use writer::Writer;
 
 /// File names inside the `state` folder.
@@ -79,6 +85,9 @@ pub struct Store {
     // Fields are dropped in this order: the lock outlives the writer.
     writer: Writer,
     reader: Reader,
+    trouble: Trouble,
+    /// Closed after every connection, see `database_file.rs`.
+    _file: Arc<File>,
     _lock: ProcessLock,
 }
 
@@ -90,15 +99,28 @@ impl Store {
     /// Another service uses the home, the database is a newer thrall's or not
     /// one at all, or it cannot be read or written.
     pub fn open(state_dir: &Path, now: TimestampMs) -> Result<Self, StoreError> {
+        let path = state_dir.join(DATABASE);
+        Self::open_file(state_dir, &path, now).map_err(|error| error.at_opening(&path))
+    }
+
+    fn open_file(state_dir: &Path, path: &Path, now: TimestampMs) -> Result<Self, StoreError> {
         create_private(state_dir)?;
         let lock = ProcessLock::take(&state_dir.join(LOCK))?;
-        let path = state_dir.join(DATABASE);
-        let connection = connection::open_writer(&path)?;
-        migrations::migrate(&connection, &path)?;
-        let mut session = Session::new(connection)?;
+        let file = DatabaseFile::open(path)?;
+        let handle = file.handle();
+        let connection = connection::open_writer(path)?;
+        migrations::migrate(&connection, path)?;
+        let mut session = Session::new(connection, file)?;
         session.transaction(|session| outbox_ends::recover(session, now))?;
-        let writer = Writer::start(session, Checkpointer::start(&path)?)?;
-        Ok(Self { writer, reader: Reader::new(path), _lock: lock })
+        let trouble = Trouble::default();
+        let writer = Writer::start(session, Checkpointer::start(path)?, trouble.clone())?;
+        Ok(Self {
+            writer,
+            reader: Reader::new(path.to_owned()),
+            trouble,
+            _file: handle,
+            _lock: lock,
+        })
     }
 
     /// Everything that reads.

@@ -9,7 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 
+use crate::clock::TimestampMs;
 use crate::journal::{Commit, EvalType};
+use crate::outbox::Performed;
+use crate::store::{Outcome, WAKE};
 
 /// Starts tracing. `THRALL_LOG` takes precedence over `-v`.
 pub fn init(verbose: u8) {
@@ -87,7 +90,29 @@ impl EventLog {
         self.write(&lines);
     }
 
+    /// A line for each wake that did not get through. One that is tried again
+    /// is told of once.
+    pub fn performed(&self, performed: &[Performed], now: TimestampMs) {
+        let at = now.to_log_form();
+        let lines: String = performed
+            .iter()
+            .filter(|one| one.row.kind == WAKE)
+            .filter_map(|one| match &one.outcome {
+                Outcome::Failed { detail } | Outcome::Uncertain { detail } => Some((one, detail)),
+                Outcome::Retry { detail, .. } if one.row.attempts == 0 => Some((one, detail)),
+                _ => None,
+            })
+            .map(|(one, detail)| {
+                format!("{at} [WAKE_FAIL] {} {}\n", one.row.recipe, one_line(detail))
+            })
+            .collect();
+        self.write(&lines);
+    }
+
     fn write(&self, lines: &str) {
+        if lines.is_empty() {
+            return;
+        }
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = file.as_mut()
             && let Err(error) = open.write_all(lines.as_bytes())

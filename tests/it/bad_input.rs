@@ -143,6 +143,15 @@ fn a_gguf_that_is_not_one_leaves_the_fallback_and_one_clear_warning() {
 }
 
 #[test]
+fn a_home_without_its_folder_of_recipes_says_so_in_the_old_words() {
+    let home = TestHome::new();
+    std::fs::remove_dir(home.path("recipes")).unwrap();
+    let ran = home.run(&["recipe", "list"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("Recipes directory not found: "), "{}", ran.stderr);
+}
+
+#[test]
 fn an_unknown_word_on_the_command_line_is_usage() {
     let home = TestHome::new();
     assert_eq!(home.run(&["jurnal"]).code, 2);

@@ -432,7 +432,6 @@ fn the_last_v3s_folder_is_carried_as_far_as_it_loads() {
         ("recipes/cashout-trigger.toml", "recipes/cashout-trigger.toml:9", "[[evaluate.rules]]"),
         ("recipes/digest.toml", "recipes/digest.toml:10", "compile"),
         ("recipes/wm-review.toml", "recipes/wm-review.toml:11", "write field = "),
-        ("prompts/triage.toml", "prompts/triage.toml:5", "cascade.reason"),
     ] {
         let item = item(&report, what);
         assert_eq!(item["result"], "needs you", "{what}");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules of `host/src`, inner layers first.
 const LAYERS: [&[&str]; 6] = [
-    &["ids", "clock", "envelope", "verdict", "operation", "stage"],
+    &["ids", "clock", "fault_points", "envelope", "verdict", "operation", "stage"],
     &[
         "strict_toml",
         "plain_file",

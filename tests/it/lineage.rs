@@ -100,7 +100,7 @@ fn one_event_leads_to_sixteen_at_most() {
     assert_eq!((many.len(), denied.len()), (17, 1), "{many:#?}");
     assert_eq!(
         denied[0]["denied_by"],
-        "descendant 17: one event leads to 16 triggered events at most"
+        "descendant 17: one event leads to 16 triggered or continued events at most"
     );
     // The rest of the line counts below the same root, so none of them gets on.
     let leaf = operations(&next(&home, &story(&home, "m1")).unwrap());

@@ -9,6 +9,7 @@
     reason = "a failing helper is a failing test"
 )]
 
+mod adversity;
 mod authoring;
 mod bad_input;
 mod dryrun_changes_nothing;

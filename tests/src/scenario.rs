@@ -18,6 +18,7 @@ use thrall::engine::Pace;
 use thrall::envelope::json;
 use thrall::home::Home;
 use thrall::model::ModelRouter;
+use thrall::outbox::Node;
 
 use crate::test_home::{TestHome, thrall_program};
 pub use expected::Outcome;
@@ -60,16 +61,14 @@ pub fn run(folder: &Path) -> Vec<String> {
 }
 
 fn make_home(scenario: &Scenario) -> TestHome {
-    let home = if scenario.shipped.is_empty() { TestHome::new() } else { TestHome::shipped() };
-    if !scenario.shipped.is_empty() {
-        for folder in ["recipes", "grants"] {
-            for entry in std::fs::read_dir(home.path(folder)).unwrap() {
-                let path = entry.unwrap().path();
-                let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
-                let is_recipe = path.extension().is_some_and(|ending| ending == "toml");
-                if is_recipe && !scenario.shipped.contains(&stem) {
-                    std::fs::remove_file(path).unwrap();
-                }
+    let home = TestHome::shipped_again();
+    for folder in ["recipes", "grants"] {
+        for entry in std::fs::read_dir(home.path(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let is_recipe = path.extension().is_some_and(|ending| ending == "toml");
+            if is_recipe && !scenario.shipped.contains(&stem) {
+                std::fs::remove_file(path).unwrap();
             }
         }
     }
@@ -107,19 +106,21 @@ struct Service {
 }
 
 impl Service {
-    async fn start(scenario: &Scenario, home: &TestHome, clock: &Arc<SimClock>) -> Self {
+    async fn start(
+        scenario: &Scenario,
+        home: &TestHome,
+        clock: &Arc<SimClock>,
+        node: &Option<Arc<dyn Node>>,
+    ) -> Self {
         let model = Arc::new(outside::ScriptedModel::new(&scenario.model));
         let models = ["gemma3-270m", "gemma3-1b", "smollm2-135m"]
             .iter()
             .fold(ModelRouter::default(), |router, name| {
                 router.with(name, Arc::clone(&model) as _)
             });
-        let node = scenario
-            .has_node
-            .then(|| Arc::new(outside::ScriptedNode::new(&scenario.node)) as Arc<_>);
         let outside = Outside {
             models: Some(models),
-            node: node.map(|node| node as Arc<dyn thrall::outbox::Node>),
+            node: node.clone(),
             cockpit: Some(Arc::new(outside::ScriptedCockpit::new(&scenario.cockpit))),
             worker_program: Some(thrall_program().to_owned()),
             ..Outside::default()
@@ -158,14 +159,18 @@ impl Service {
 
 async fn play(scenario: &Scenario, home: &TestHome) -> Outcome {
     let clock = Arc::new(SimClock::at(START));
-    let mut service = Service::start(scenario, home, &clock).await;
+    let node = scenario
+        .has_node
+        .then(|| Arc::new(outside::ScriptedNode::new(&scenario.node)) as Arc<dyn Node>);
+    let mut service = Service::start(scenario, home, &clock, &node).await;
     let mut answers = Vec::new();
     for step in &scenario.steps {
         match step {
             Step::Event { source, event } => {
                 let draft = json::parse(event.to_string().as_bytes());
                 let draft = draft.unwrap_or_else(|error| panic!("{}: {error}", scenario.name));
-                drop(service.app.engine.submit(&bringer(source), vec![draft]).await);
+                let taken = service.app.engine.submit(&bringer(source), vec![draft]).await;
+                answers.extend(taken.err().map(|error| format!("refused: {error}")));
                 service.settle().await;
             }
             Step::Batch { source, events } => {
@@ -173,7 +178,8 @@ async fn play(scenario: &Scenario, home: &TestHome) -> Outcome {
                     .iter()
                     .map(|event| json::parse(event.to_string().as_bytes()).unwrap())
                     .collect();
-                drop(service.app.engine.submit(&bringer(source), drafts).await);
+                let taken = service.app.engine.submit(&bringer(source), drafts).await;
+                answers.extend(taken.err().map(|error| format!("refused: {error}")));
                 service.settle().await;
             }
             Step::Ask { event } => {
@@ -197,21 +203,29 @@ async fn play(scenario: &Scenario, home: &TestHome) -> Outcome {
             }
             Step::Write { path, text } => drop(home.write(path, text)),
             Step::Remove { path } => std::fs::remove_file(home.path(path)).unwrap(),
+            Step::Rename { from, to } => {
+                std::fs::rename(home.path(from), home.path(to)).unwrap();
+            }
             Step::Reload => {
                 service.app.reload().await;
                 service.settle().await;
             }
             Step::Restart => {
                 service.end().await;
-                service = Service::start(scenario, home, &clock).await;
+                service = Service::start(scenario, home, &clock, &node).await;
             }
             // The database is the service's: it has to end for a while.
-            Step::Run { args, code } => {
+            Step::Run { args, code, says } => {
                 service.end().await;
+                let here = home.path("").to_str().unwrap().to_owned();
+                let args: Vec<String> =
+                    args.iter().map(|arg| arg.replace("{home}", &here)).collect();
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
                 let ran = home.run(&args);
                 assert_eq!(ran.code, *code, "{}: {args:?}: {ran:?}", scenario.name);
-                service = Service::start(scenario, home, &clock).await;
+                let said = ran.stdout.contains(says) || ran.stderr.contains(says);
+                assert!(said, "{}: {args:?} does not say {says:?}: {ran:?}", scenario.name);
+                service = Service::start(scenario, home, &clock, &node).await;
             }
         }
     }

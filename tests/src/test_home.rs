@@ -86,6 +86,13 @@ impl TestHome {
         home
     }
 
+    /// As [`TestHome::shipped`], but copied from one that this process made
+    /// before: `init` compiles components, which takes seconds.
+    pub fn shipped_again() -> Self {
+        static FIRST: OnceLock<TestHome> = OnceLock::new();
+        FIRST.get_or_init(Self::shipped).copy()
+    }
+
     /// Another home with the same files.
     pub fn copy(&self) -> Self {
         let folder = TempDir::new().unwrap();

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::outbox::Performer;
+use crate::telemetry::EventLog;
 
 /// How often rows that failed are looked at again.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
@@ -19,6 +20,7 @@ pub async fn run(
     signal: Arc<Notify>,
     engine: Engine,
     clock: Arc<dyn Clock>,
+    log: Arc<EventLog>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut every = tokio::time::interval(RETRY_EVERY);
@@ -28,7 +30,14 @@ pub async fn run(
             _ = every.tick() => false,
             _ = stopped.wait_for(|stop| *stop) => true,
         };
-        if let Err(error) = all(&performer, &engine, &clock).await {
+        // Whose end cannot be written down is not begun; said once by the store.
+        if !engine.look_after_store().await {
+            if ending {
+                return;
+            }
+            continue;
+        }
+        if let Err(error) = all(&performer, &engine, &clock, &log).await {
             tracing::error!(error = format!("{error:#}"), "cannot perform, tried again");
         }
         if ending {
@@ -46,6 +55,7 @@ pub async fn all(
     performer: &Arc<Mutex<Performer>>,
     engine: &Engine,
     clock: &Arc<dyn Clock>,
+    log: &EventLog,
 ) -> anyhow::Result<()> {
     if !engine.is_enabled() {
         return Ok(());
@@ -56,6 +66,7 @@ pub async fn all(
             performer.lock().unwrap_or_else(PoisonError::into_inner).perform_due(now)
         })
         .await??;
+        log.performed(&performed, now);
         engine.continue_due().await?;
         if performed.is_empty() {
             return Ok(());

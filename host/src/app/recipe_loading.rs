@@ -3,17 +3,18 @@
 //! gets from a file to the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use super::kept_components::KeptComponents;
 use crate::capabilities::model_questions::ModelQuestions;
 use crate::clock::TimestampMs;
 use crate::config::Config;
 use crate::grants::{self, Grant, need};
-use crate::home::Home;
+use crate::home::{Home, HomeError};
 use crate::ids::Digest;
 use crate::model_files::ModelFiles;
 use crate::recipes::folder::{self, Folder, Owners};
@@ -297,7 +298,16 @@ impl RecipeLoader {
     }
 
     fn read(&self, path: &Path, label: &str) -> anyhow::Result<Folder> {
-        let dir = self.home.dir(path)?;
+        let dir = self.home.dir(path).map_err(|error| match error {
+            // The words that scripts of the earlier thrall look for.
+            HomeError::Open { path, source } if source.kind() == io::ErrorKind::NotFound => {
+                anyhow!(
+                    "Recipes directory not found: {} is missing, create it or put it back",
+                    path.display()
+                )
+            }
+            other => other.into(),
+        })?;
         folder::read(&dir, label).with_context(|| format!("cannot read {}", path.display()))
     }
 

@@ -34,7 +34,9 @@ pub fn after_compile(
 }
 
 /// Due when the oldest item has waited for the interval and the last flush is
-/// as long ago: a restart alone makes nothing due.
+/// as long ago: a restart alone makes nothing due. An item that lies further
+/// ahead than the interval was collected while the clock was ahead: it is due,
+/// instead of waiting until the clock is there again.
 pub fn by_timer(
     now: TimestampMs,
     oldest_item: TimestampMs,
@@ -42,7 +44,8 @@ pub fn by_timer(
     interval: Duration,
 ) -> Option<FlushCause> {
     let start = last_flush.map_or(oldest_item, |last| last.max(oldest_item));
-    (start.plus(interval) <= now).then(|| {
+    let is_due = start.plus(interval) <= now || start > now.plus(interval);
+    is_due.then(|| {
         let waited = Duration::from_millis(now.0.saturating_sub(start.0));
         FlushCause::Timer(waited.as_secs())
     })
@@ -100,5 +103,8 @@ mod tests {
         assert_eq!(by_timer(at(3600), at(0), None, hour), Some(FlushCause::Timer(3600)));
         assert_eq!(by_timer(at(4000), at(100), Some(at(1000)), hour), None);
         assert_eq!(by_timer(at(9000), at(8000), Some(at(0)), hour), None);
+        // The clock was set back: by less than the interval, and by more.
+        assert_eq!(by_timer(at(100), at(3700), None, hour), None);
+        assert_eq!(by_timer(at(100), at(3701), None, hour), Some(FlushCause::Timer(0)));
     }
 }

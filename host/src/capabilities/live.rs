@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::breaker_folder::BreakerFolder;
 use super::model_questions::ModelQuestions;
 use crate::breakers::Target;
-use crate::clock::TimestampMs;
+use crate::clock::{TimestampMs, Window};
 use crate::envelope::Field;
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::CachedVerdict;
@@ -132,21 +132,21 @@ impl Facts for LiveFacts {
         &self,
         recipe: &str,
         sender_key: &str,
-        since: TimestampMs,
+        window: Window,
         cap: u32,
     ) -> Result<u32, FactError> {
-        self.reader.rate_count(recipe, sender_key, since, cap).map_err(unreadable("rate count"))
+        self.reader.rate_count(recipe, sender_key, window, cap).map_err(unreadable("rate count"))
     }
 
     fn operation_count(
         &self,
         recipe: &str,
         kind: &str,
-        since: TimestampMs,
+        window: Window,
         cap: u32,
     ) -> Result<u32, FactError> {
         self.reader
-            .operation_count(recipe, kind, since, cap)
+            .operation_count(recipe, kind, window, cap)
             .map_err(unreadable("number of operations"))
     }
 

@@ -77,10 +77,8 @@ fn only_shipped<'n>(
     let is_shipped = |file: &shipped::ShippedFile| {
         fs::read(home.root().join(file.path)).is_ok_and(|bytes| bytes == file.content)
     };
-    let components_are = shipped::FILES
-        .iter()
-        .filter(|file| file.path.ends_with(".wasm"))
-        .all(|file| is_shipped(file));
+    let components_are =
+        shipped::FILES.iter().filter(|file| file.path.ends_with(".wasm")).all(is_shipped);
     let mut kept = Vec::new();
     for name in names {
         let path = format!("recipes/{name}.toml");

@@ -7,11 +7,13 @@ use std::collections::{HashMap, VecDeque};
 pub const MAX_PER_LANE: usize = 256;
 
 /// A lane is in exactly one state: idle (not in the map), ready (queued in
-/// `ready`), or running (held out of `ready` until [`Lanes::finish`]).
+/// `ready`), running (held out of `ready` until [`Lanes::finish`]), or held
+/// ([`Lanes::put_back`], until [`Lanes::release`]).
 pub struct Lanes<T> {
     lanes: HashMap<String, Lane<T>>,
     /// Lanes with work and nobody on it, longest waiting first.
     ready: VecDeque<String>,
+    held: Vec<String>,
     waiting: usize,
     max_per_lane: usize,
 }
@@ -27,7 +29,13 @@ pub struct LaneFull;
 
 impl<T> Lanes<T> {
     pub fn new(max_per_lane: usize) -> Self {
-        Self { lanes: HashMap::new(), ready: VecDeque::new(), waiting: 0, max_per_lane }
+        Self {
+            lanes: HashMap::new(),
+            ready: VecDeque::new(),
+            held: Vec::new(),
+            waiting: 0,
+            max_per_lane,
+        }
     }
 
     /// Whether a lane takes `more` further jobs.
@@ -74,14 +82,31 @@ impl<T> Lanes<T> {
         }
     }
 
+    /// Ends a lane's run with its job undone: that is the next one again, once
+    /// the lane is released.
+    pub fn put_back(&mut self, name: &str, job: T) {
+        let Some(lane) = self.lanes.get_mut(name) else { return };
+        lane.running = false;
+        lane.jobs.push_front(job);
+        self.waiting += 1;
+        self.held.push(name.to_owned());
+    }
+
+    /// Lets the lanes go on that were held. False if none were.
+    pub fn release(&mut self) -> bool {
+        let any = !self.held.is_empty();
+        self.ready.extend(self.held.drain(..));
+        any
+    }
+
     /// Jobs that wait, running ones not counted.
     pub fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Nothing waits and nothing runs.
+    /// Nothing runs, and nothing waits but behind what was put back.
     pub fn is_idle(&self) -> bool {
-        self.lanes.is_empty()
+        self.lanes.len() == self.held.len()
     }
 }
 
@@ -103,6 +128,24 @@ mod tests {
         assert_eq!((first.as_str(), second.as_str(), job), ("flood", "quiet", 1000));
         assert!(lanes.take().is_none(), "a running lane hands out nothing");
         assert!(!lanes.has_room("flood", 200));
+    }
+
+    #[test]
+    fn what_is_put_back_comes_first_when_its_lane_is_released() {
+        let mut lanes = Lanes::new(MAX_PER_LANE);
+        (0..3).for_each(|job| lanes.push("a", job));
+        let (name, job) = lanes.take().unwrap();
+        lanes.put_back(&name, job);
+        lanes.push("a", 3);
+        assert!(lanes.take().is_none() && lanes.is_idle(), "it is held");
+        assert_eq!(lanes.waiting(), 4);
+        assert!(lanes.release() && !lanes.release());
+        for expected in 0..4 {
+            let (name, job) = lanes.take().unwrap();
+            assert_eq!(job, expected);
+            lanes.finish(&name);
+        }
+        assert!(lanes.is_idle());
     }
 
     proptest! {

@@ -9,6 +9,8 @@ use super::{ANY, ContextScope, MailBounds, Need, Permissions, ReplyBounds, Skill
 /// Values of one member of a skill's input that a planned grant lists; with
 /// more it says [`ANY`].
 const MAX_PLANNED_VALUES: usize = 16;
+/// Room for an input that is declared with a placeholder: most messages fit.
+const FILLED_INPUT_BYTES: u32 = 4000;
 
 impl Permissions {
     /// Whether the need is within the bounds. How many operations were done
@@ -98,10 +100,13 @@ impl Permissions {
                 granted.nodes.insert(node.to_string());
             }
             Need::Skill { name, input, bytes } => {
+                // What an event fills in is as long as the event makes it.
+                let is_filled = input.values().any(|value| value == ANY);
+                let bytes = if is_filled { (*bytes).max(FILLED_INPUT_BYTES) } else { *bytes };
                 let granted = operations.skill.entry(name.to_string()).or_insert_with(|| {
-                    SkillBounds { input: Default::default(), max_input_bytes: *bytes }
+                    SkillBounds { input: Default::default(), max_input_bytes: bytes }
                 });
-                granted.max_input_bytes = granted.max_input_bytes.max(*bytes);
+                granted.max_input_bytes = granted.max_input_bytes.max(bytes);
                 for (key, value) in input {
                     add_value(granted.input.entry(key.clone()).or_default(), value);
                 }

@@ -15,12 +15,13 @@ use crate::clock::TimestampMs;
 use crate::fault_points::{FaultHook, FaultPoint};
 use crate::ids::{Digest, JournalId};
 use crate::operation::Operation;
-use crate::store::{BRIEFING, Finish, OutboxRow, Outcome, SkillAnswer, Store, StoreError, WAKE};
+use crate::store::{
+    BRIEFING, Finish, LONGEST_RETRY, OutboxRow, Outcome, SkillAnswer, Store, StoreError, WAKE,
+};
 
 /// Rows that are taken at once and finished in one transaction.
 const BATCH: u32 = 256;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_secs(600);
 
 /// The operation's kind.
 const TRIP_BREAKER: &str = "trip-breaker";

@@ -11,6 +11,7 @@ use super::evaluate::Decided;
 use super::model_step;
 use super::ports::{FactError, Ports};
 use super::record::{RunRecord, host_verdict};
+use crate::clock::Window;
 use crate::envelope::sender::Tier;
 use crate::envelope::{Field, log_line, sender};
 use crate::grants::{Denial, Need};
@@ -106,6 +107,10 @@ fn cooling(
         last,
     });
     run.cooldown_key = Some(key);
+    // Set while the clock was ahead: it counts as set now and lasts its length
+    // from here, instead of blocking until the clock is there again.
+    run.cooldown_restarts = last.is_some_and(|last| last > input.now);
+    let last = last.map(|last| last.min(input.now));
     let ends = last.map(|last| last.plus(Duration::from_secs(cooldown.seconds)));
     Ok(ends.filter(|ends| *ends > input.now).map(|ends| {
         let remaining = ends.0.saturating_sub(input.now.0).div_ceil(1000);
@@ -124,8 +129,8 @@ fn over_rate(
     };
     let recipe = &input.revision.recipe.name;
     let sender_key = sender::sender_key(from_node);
-    let since = input.now.minus(Duration::from_secs(limit.window_s));
-    let count = ports.facts.rate_count(recipe, &sender_key, since, limit.max)?;
+    let window = Window::before(input.now, Duration::from_secs(limit.window_s));
+    let count = ports.facts.rate_count(recipe, &sender_key, window, limit.max)?;
     run.inputs.rate_count = Some(count);
     if count >= limit.max {
         "rate_limited".clone_into(&mut run.filter.decision);
@@ -136,7 +141,7 @@ fn over_rate(
     run.assumptions.push(Assumption::RateBelow {
         recipe: recipe.clone(),
         sender_key,
-        since,
+        window,
         below: limit.max,
     });
     Ok(None)

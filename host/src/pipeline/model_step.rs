@@ -65,7 +65,10 @@ pub(super) async fn ask(
             Ok(Answer { best, confidence, abstained, scores })
         }
         Ok(_) => Err("the model service answered something else than a classification".to_owned()),
-        Err(HostError::Unavailable(ms)) => Err(format!("overflow: model busy, free in {ms} ms")),
+        // With the code that scripts look for.
+        Err(HostError::Unavailable(ms)) => {
+            Err(format!("overflow: model busy (LLM_QUEUE_FULL), free in {ms} ms"))
+        }
         Err(error) => Err(error.to_string()),
     }
 }

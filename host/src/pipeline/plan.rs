@@ -9,6 +9,7 @@ use super::evaluate::{Decided, fallback_action};
 use super::ports::{FactError, Ports};
 use super::record::RunRecord;
 use super::{RunInput, answer, reply_words};
+use crate::clock::Window;
 use crate::envelope::sender;
 use crate::grants::{Need, ReplyBody, need};
 use crate::journal::Assumption;
@@ -140,7 +141,7 @@ async fn stand_in(
 /// says for a flood, else its fallback; nothing if that is the same again.
 fn rate_limit_action(input: RunInput<'_>, denied: &str) -> Option<String> {
     let limit = input.revision.recipe.filter.rate_limit.as_ref();
-    let said = limit.map(|limit| limit.action.clone()).unwrap_or_else(|| fallback_action(input));
+    let said = limit.map_or_else(|| fallback_action(input), |limit| limit.action.clone());
     [said, "compile".to_owned()]
         .into_iter()
         .find(|action| action != denied && input.revision.recipe.actions.contains_key(action))
@@ -301,10 +302,10 @@ impl<'a> Ruling<'a> {
         run: &mut RunRecord,
         kind: &'static str,
     ) -> Result<Option<String>, FactError> {
-        let since = self.input.now.minus(HOUR);
+        let window = Window::before(self.input.now, HOUR);
         let in_plan = self.allowed.get(kind).copied().unwrap_or(0);
         for (recipe, bound) in self.input.authority.hourly(kind) {
-            let done = ports.facts.operation_count(recipe, kind, since, bound)?;
+            let done = ports.facts.operation_count(recipe, kind, window, bound)?;
             run.inputs.operation_counts.insert(format!("{recipe}/{kind}"), done);
             if done.saturating_add(in_plan) >= bound {
                 self.hourly_denied = true;
@@ -315,7 +316,7 @@ impl<'a> Ruling<'a> {
             run.assumptions.push(Assumption::OperationsBelow {
                 recipe: recipe.to_owned(),
                 kind: kind.to_owned(),
-                since,
+                window,
                 below: bound.saturating_sub(in_plan),
             });
         }

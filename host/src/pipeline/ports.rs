@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::clock::TimestampMs;
+use crate::clock::{TimestampMs, Window};
 use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, Field};
 use crate::grants::{Authority, need};
@@ -32,7 +32,7 @@ pub trait Facts: Send + Sync {
     /// When the store cannot be read; so for all of these.
     fn cooldown_last(&self, recipe: &str, key: &str) -> Result<Option<TimestampMs>, FactError>;
 
-    /// Counted runs of `recipe` for this sender since `since`, at most `cap`.
+    /// Counted runs of `recipe` for this sender in `window`, at most `cap`.
     ///
     /// # Errors
     /// See [`Facts::cooldown_last`].
@@ -40,11 +40,11 @@ pub trait Facts: Send + Sync {
         &self,
         recipe: &str,
         sender_key: &str,
-        since: TimestampMs,
+        window: Window,
         cap: u32,
     ) -> Result<u32, FactError>;
 
-    /// Operations of a kind that a recipe had done since `since`, at most `cap`.
+    /// Operations of a kind that a recipe had done in `window`, at most `cap`.
     ///
     /// # Errors
     /// See [`Facts::cooldown_last`].
@@ -52,7 +52,7 @@ pub trait Facts: Send + Sync {
         &self,
         recipe: &str,
         kind: &str,
-        since: TimestampMs,
+        window: Window,
         cap: u32,
     ) -> Result<u32, FactError>;
 

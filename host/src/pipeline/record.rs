@@ -36,6 +36,8 @@ pub(super) struct RunRecord {
     pub(super) cache: Option<CacheEntry>,
     pub(super) assumptions: Vec<Assumption>,
     pub(super) cooldown_key: Option<String>,
+    /// It is set to now although nothing was executed.
+    pub(super) cooldown_restarts: bool,
     /// Events that the plan triggers so far.
     pub(super) triggered: u32,
     usage: Vec<(String, crate::stage::Usage)>,
@@ -77,6 +79,7 @@ impl RunRecord {
             cache: None,
             assumptions: Vec::new(),
             cooldown_key: None,
+            cooldown_restarts: false,
             triggered: 0,
             usage: Vec::new(),
             logs: Vec::new(),
@@ -246,7 +249,10 @@ impl RunRecord {
                 root: envelope.root.as_ref().map_or(input.seq, |root| root.seq),
                 dry_run: input.switches.dry_run,
             },
-            cooldown: self.cooldown_key.filter(|_| executed).map(|key| (key, input.now)),
+            cooldown: self
+                .cooldown_key
+                .filter(|_| executed || self.cooldown_restarts)
+                .map(|key| (key, input.now)),
             cache: self.cache,
             assumptions: self.assumptions,
             children: Vec::new(),

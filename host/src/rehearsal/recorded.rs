@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::clock::TimestampMs;
+use crate::clock::{TimestampMs, Window};
 use crate::envelope::Field;
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{CachedVerdict, GatherTrace, HostInputs, Trace};
@@ -58,7 +58,7 @@ impl Facts for RecordedFacts {
         Ok(self.inputs.cooldown_last)
     }
 
-    fn rate_count(&self, _: &str, _: &str, _: TimestampMs, cap: u32) -> Result<u32, FactError> {
+    fn rate_count(&self, _: &str, _: &str, _: Window, cap: u32) -> Result<u32, FactError> {
         Ok(self.inputs.rate_count.unwrap_or(0).min(cap))
     }
 
@@ -66,7 +66,7 @@ impl Facts for RecordedFacts {
         &self,
         recipe: &str,
         kind: &str,
-        _: TimestampMs,
+        _: Window,
         cap: u32,
     ) -> Result<u32, FactError> {
         let counts = &self.inputs.operation_counts;

@@ -92,7 +92,11 @@ pub(super) fn to_problem(error: SubmitError) -> Problem {
         SubmitError::Disabled => (StatusCode::SERVICE_UNAVAILABLE, "disabled"),
         SubmitError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
     };
-    Problem::new(status, code, error.to_string())
+    let detail = match &error {
+        SubmitError::Store(cause) => format!("{error}: {}", cause.chain()),
+        _ => error.to_string(),
+    };
+    Problem::new(status, code, detail)
 }
 
 #[cfg(test)]

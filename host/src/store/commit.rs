@@ -256,14 +256,15 @@ fn decided(
 fn holds(session: &Session, assumption: &Assumption) -> Result<bool, StoreError> {
     let connection = &session.connection;
     match assumption {
-        Assumption::RateBelow { recipe, sender_key, since, below } => {
-            let count =
-                super::decision_inputs::rate_count(connection, recipe, sender_key, *since, *below)?;
+        Assumption::RateBelow { recipe, sender_key, window, below } => {
+            let count = super::decision_inputs::rate_count(
+                connection, recipe, sender_key, *window, *below,
+            )?;
             Ok(count < *below)
         }
-        Assumption::OperationsBelow { recipe, kind, since, below } => {
+        Assumption::OperationsBelow { recipe, kind, window, below } => {
             let count =
-                super::decision_inputs::operation_count(connection, recipe, kind, *since, *below)?;
+                super::decision_inputs::operation_count(connection, recipe, kind, *window, *below)?;
             Ok(count < *below)
         }
         Assumption::CooldownUnchanged { recipe, key, last } => {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::error::{Doing, StoreError};
 use super::reader::Reader;
-use crate::clock::TimestampMs;
+use crate::clock::{TimestampMs, Window};
 use crate::envelope::Field;
 use crate::ids::Digest;
 use crate::journal::CachedVerdict;
@@ -27,7 +27,7 @@ impl Reader {
         self.with(|connection| cooldown_last(connection, recipe, key))
     }
 
-    /// Counted runs of a recipe for a sender later than `since`; counting
+    /// Counted runs of a recipe for a sender in `window`; counting
     /// stops at `cap`.
     ///
     /// # Errors
@@ -36,13 +36,13 @@ impl Reader {
         &self,
         recipe: &str,
         sender_key: &str,
-        since: TimestampMs,
+        window: Window,
         cap: u32,
     ) -> Result<u32, StoreError> {
-        self.with(|connection| rate_count(connection, recipe, sender_key, since, cap))
+        self.with(|connection| rate_count(connection, recipe, sender_key, window, cap))
     }
 
-    /// Operations of a kind that a recipe, or one that it led to, had done later than `since`; counting
+    /// Operations of a kind that a recipe, or one that it led to, had done in `window`; counting
     /// stops at `cap`.
     ///
     /// # Errors
@@ -51,10 +51,10 @@ impl Reader {
         &self,
         recipe: &str,
         kind: &str,
-        since: TimestampMs,
+        window: Window,
         cap: u32,
     ) -> Result<u32, StoreError> {
-        self.with(|connection| operation_count(connection, recipe, kind, since, cap))
+        self.with(|connection| operation_count(connection, recipe, kind, window, cap))
     }
 
     /// A verdict that is kept under `key` and has not expired.
@@ -153,9 +153,10 @@ impl Reader {
 const COOLDOWN: &str = "SELECT last FROM cooldowns WHERE recipe = ?1 AND key = ?2";
 const RATE: &str = "SELECT count(*) FROM (SELECT 1 FROM journal
     WHERE kind = 'decision' AND recipe = ?1 AND sender_key = ?2 AND counted = 1 AND at > ?3
-    LIMIT ?4)";
+        AND at <= ?4
+    LIMIT ?5)";
 const OPERATIONS: &str = "SELECT count(*) FROM (SELECT 1 FROM done
-    WHERE recipe = ?1 AND kind = ?2 AND at > ?3 LIMIT ?4)";
+    WHERE recipe = ?1 AND kind = ?2 AND at > ?3 AND at <= ?4 LIMIT ?5)";
 const CACHED: &str = "SELECT value FROM verdict_cache WHERE key = ?1 AND expires_at > ?2";
 const CONTEXT: &str = "SELECT key, value FROM context
     WHERE session_id = ?1 AND namespace = ?2 AND (expires_at IS NULL OR expires_at > ?3)
@@ -189,13 +190,14 @@ pub(super) fn rate_count(
     connection: &Connection,
     recipe: &str,
     sender_key: &str,
-    since: TimestampMs,
+    window: Window,
     cap: u32,
 ) -> Result<u32, StoreError> {
+    let (since, until) = (window.since.as_i64(), window.until.as_i64());
     connection
         .prepare_cached(RATE)
         .and_then(|mut statement| {
-            statement.query_row(params![recipe, sender_key, since.as_i64(), cap], |row| row.get(0))
+            statement.query_row(params![recipe, sender_key, since, until, cap], |row| row.get(0))
         })
         .doing("count a sender's events")
 }
@@ -204,13 +206,14 @@ pub(super) fn operation_count(
     connection: &Connection,
     recipe: &str,
     kind: &str,
-    since: TimestampMs,
+    window: Window,
     cap: u32,
 ) -> Result<u32, StoreError> {
+    let (since, until) = (window.since.as_i64(), window.until.as_i64());
     connection
         .prepare_cached(OPERATIONS)
         .and_then(|mut statement| {
-            statement.query_row(params![recipe, kind, since.as_i64(), cap], |row| row.get(0))
+            statement.query_row(params![recipe, kind, since, until, cap], |row| row.get(0))
         })
         .doing("count a recipe's operations")
 }

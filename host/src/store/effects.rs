@@ -11,7 +11,7 @@ use super::flush::{self, Origin};
 use super::outbox_rows::{self, NewRow, WAKE};
 use super::session::Session;
 use crate::buffers::{flush_policy, wake_body};
-use crate::clock::TimestampMs;
+use crate::clock::{TimestampMs, Window};
 use crate::ids::JournalId;
 use crate::journal::{AfterFailure, DecisionRow, Delivery, LikeLines};
 use crate::operation::{Operation, OperationClass, PlannedOperation, WakeMode};
@@ -343,10 +343,10 @@ pub(super) fn may_wake(
     at: TimestampMs,
     bounds: &[(String, u32)],
 ) -> Result<bool, StoreError> {
-    let since = at.minus(HOUR);
+    let window = Window::before(at, HOUR);
     for (recipe, bound) in bounds {
         let connection = &session.connection;
-        if decision_inputs::operation_count(connection, recipe, WAKE, since, *bound)? >= *bound {
+        if decision_inputs::operation_count(connection, recipe, WAKE, window, *bound)? >= *bound {
             return Ok(false);
         }
     }

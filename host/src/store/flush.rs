@@ -1,6 +1,7 @@
 //! Flushing a buffer: its waiting rows are stamped with a flush, and a
 //! briefing and a wake are put into the outbox, all in one transaction. The
-//! rows themselves stay until both are done.
+//! rows themselves stay until both are done. What is due by the clock is flushed
+//! in steps of one briefing each, so that a huge buffer does not hold up events.
 
 use rusqlite::{OptionalExtension as _, params};
 use serde_json::json;
@@ -21,6 +22,18 @@ use crate::operation::{OperationClass, WakeMode};
 /// Of a wake that no recipe asked for itself.
 const WAKE_PRIORITY: u8 = 5;
 
+/// Of one briefing, in events of the writer's batches: as much work as many.
+const STEP_WEIGHT: usize = 128;
+
+/// A buffer whose time has come.
+#[derive(Clone, Debug)]
+struct Due {
+    buffer: String,
+    cause: FlushCause,
+    /// Its last item so far: what comes later has to wait for itself.
+    upto: i64,
+}
+
 /// What led to outbox rows: a decision, or the clock.
 pub(super) struct Origin {
     pub(super) journal_id: Option<JournalId>,
@@ -38,13 +51,26 @@ impl Store {
     /// what was flushed.
     ///
     /// # Errors
-    /// The database cannot be written; nothing was flushed.
+    /// The database cannot be written; what is not flushed waits on.
     pub async fn flush_due(
         &self,
         now: TimestampMs,
         rules: FlushRules,
     ) -> Result<Vec<FlushHead>, StoreError> {
-        self.writer.run(1, move |session| flush_due(session, now, &rules)).await
+        let dry_run = rules.dry_run;
+        let mut flushes = Vec::new();
+        for due in self.writer.run(1, move |session| due(session, now, &rules)).await? {
+            loop {
+                let step = due.clone();
+                let flushed = self
+                    .writer
+                    .run(STEP_WEIGHT, move |session| flush_step(session, &step, now, dry_run))
+                    .await?;
+                let Some(head) = flushed else { break };
+                flushes.push(head);
+            }
+        }
+        Ok(flushes)
     }
 
     /// As [`Self::flush_due`], outside of any async runtime.
@@ -56,7 +82,19 @@ impl Store {
         now: TimestampMs,
         rules: FlushRules,
     ) -> Result<Vec<FlushHead>, StoreError> {
-        self.writer.run_blocking(1, move |session| flush_due(session, now, &rules))
+        let dry_run = rules.dry_run;
+        let mut flushes = Vec::new();
+        for due in self.writer.run_blocking(1, move |session| due(session, now, &rules))? {
+            loop {
+                let step = due.clone();
+                let flushed = self.writer.run_blocking(STEP_WEIGHT, move |session| {
+                    flush_step(session, &step, now, dry_run)
+                })?;
+                let Some(head) = flushed else { break };
+                flushes.push(head);
+            }
+        }
+        Ok(flushes)
     }
 }
 
@@ -144,40 +182,34 @@ pub(super) fn flush_once(
     cause: &FlushCause,
     origin: &Origin,
 ) -> Result<bool, StoreError> {
-    let Some(last) = last_of_next(session, buffer)? else { return Ok(false) };
-    let head = stamp(session, buffer, cause, origin.at, last)?;
-    let stats = stats(session, head.id)?;
-    enqueue(session, origin, &head, &stats)?;
-    Ok(true)
+    Ok(flush_next(session, buffer, cause, origin, i64::MAX)?.is_some())
 }
 
-/// Flushes all that waits, at most [`briefing::MAX_ITEMS`] to a briefing.
-pub(super) fn flush(
+/// The next briefing of what waits and is no later than `upto`.
+fn flush_next(
     session: &mut Session,
     buffer: &str,
     cause: &FlushCause,
     origin: &Origin,
-) -> Result<Vec<FlushHead>, StoreError> {
-    let mut flushes = Vec::new();
-    while let Some(last) = last_of_next(session, buffer)? {
-        let head = stamp(session, buffer, cause, origin.at, last)?;
-        let stats = stats(session, head.id)?;
-        enqueue(session, origin, &head, &stats)?;
-        flushes.push(head);
-    }
-    Ok(flushes)
+    upto: i64,
+) -> Result<Option<FlushHead>, StoreError> {
+    let Some(last) = last_of_next(session, buffer, upto)? else { return Ok(None) };
+    let head = stamp(session, buffer, cause, origin.at, last)?;
+    let stats = stats(session, head.id)?;
+    enqueue(session, origin, &head, &stats)?;
+    Ok(Some(head))
 }
 
 /// The last row that goes into the next briefing.
-fn last_of_next(session: &Session, buffer: &str) -> Result<Option<i64>, StoreError> {
+fn last_of_next(session: &Session, buffer: &str, upto: i64) -> Result<Option<i64>, StoreError> {
     session
         .connection
         .prepare_cached(
             "SELECT max(id) FROM (SELECT id FROM buffers
-                 WHERE buffer = ?1 AND flush_id IS NULL ORDER BY id LIMIT ?2)",
+                 WHERE buffer = ?1 AND flush_id IS NULL AND id <= ?2 ORDER BY id LIMIT ?3)",
         )
         .and_then(|mut statement| {
-            statement.query_row(params![buffer, briefing::MAX_ITEMS], |row| row.get(0))
+            statement.query_row(params![buffer, upto, briefing::MAX_ITEMS], |row| row.get(0))
         })
         .doing("choose a flush")
 }
@@ -297,37 +329,52 @@ fn enqueue(
     Ok(())
 }
 
-fn flush_due(
+/// The oldest item is the first one. A flush that is said to be later than now
+/// was made while the clock was ahead and says nothing.
+const WAITING: &str = "SELECT w.buffer, b.at,
+         (SELECT max(f.at) FROM flushes f WHERE f.buffer = w.buffer AND f.at <= ?1), w.last
+     FROM (SELECT buffer, min(id) AS first, max(id) AS last FROM buffers
+         WHERE flush_id IS NULL GROUP BY buffer) w
+     JOIN buffers b ON b.id = w.first";
+
+fn due(
     session: &mut Session,
     now: TimestampMs,
     rules: &FlushRules,
-) -> Result<Vec<FlushHead>, StoreError> {
-    let waiting: Vec<(String, i64, Option<i64>)> = session
+) -> Result<Vec<Due>, StoreError> {
+    let waiting: Vec<(String, i64, Option<i64>, i64)> = session
         .connection
-        .prepare_cached(
-            "SELECT b.buffer, min(b.at),
-                 (SELECT max(f.at) FROM flushes f WHERE f.buffer = b.buffer)
-             FROM buffers b WHERE b.flush_id IS NULL GROUP BY b.buffer",
-        )
+        .prepare_cached(WAITING)
         .and_then(|mut statement| {
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+            statement
+                .query_map([now.as_i64()], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                })?
+                .collect()
         })
         .doing("look at the buffers")?;
-    let mut flushes = Vec::new();
-    for (buffer, oldest, last) in waiting {
+    let due = waiting.into_iter().filter_map(|(buffer, oldest, last, upto)| {
         let interval = rules.intervals.get(&buffer).copied().unwrap_or(rules.interval);
         let (oldest, last) = (TimestampMs::from_i64(oldest), last.map(TimestampMs::from_i64));
-        if let Some(cause) = flush_policy::by_timer(now, oldest, last, interval) {
-            let origin = Origin {
-                journal_id: None,
-                envelope_seq: None,
-                recipe: String::new(),
-                answerable: Vec::new(),
-                at: now,
-                dry_run: rules.dry_run,
-            };
-            flushes.extend(flush(session, &buffer, &cause, &origin)?);
-        }
-    }
-    Ok(flushes)
+        let cause = flush_policy::by_timer(now, oldest, last, interval)?;
+        Some(Due { buffer, cause, upto })
+    });
+    Ok(due.collect())
+}
+
+fn flush_step(
+    session: &mut Session,
+    due: &Due,
+    now: TimestampMs,
+    dry_run: bool,
+) -> Result<Option<FlushHead>, StoreError> {
+    let origin = Origin {
+        journal_id: None,
+        envelope_seq: None,
+        recipe: String::new(),
+        answerable: Vec::new(),
+        at: now,
+        dry_run,
+    };
+    flush_next(session, &due.buffer, &due.cause, &origin, due.upto)
 }

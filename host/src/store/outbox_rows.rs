@@ -20,6 +20,10 @@ const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 pub const BRIEFING: &str = "briefing";
 pub const WAKE: &str = "wake";
 
+/// The longest that a row waits before it is tried again. [`NEXT_PENDING`] has
+/// it in milliseconds.
+pub const LONGEST_RETRY: std::time::Duration = std::time::Duration::from_secs(600);
+
 /// Where a row stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -132,19 +136,20 @@ pub(super) const ROW: &str =
     o.detail, o.created_at, o.updated_at";
 
 /// Also keeps back the wake of a flush whose briefing came to nothing, and the
-/// later steps of a plan whose earlier one waits.
+/// later steps of a plan whose earlier one waits. A row that is to wait for
+/// longer than any does was put off while the clock was ahead: it is due.
 pub(super) const NEXT_PENDING: &str = "
-    WHERE o.state = 'pending' AND o.not_before <= ?1
+    WHERE o.state = 'pending' AND o.not_before NOT BETWEEN ?1 + 1 AND ?1 + 600000
       AND NOT EXISTS (SELECT 1 FROM outbox e
           WHERE e.lane = o.lane AND e.id < o.id AND e.state IN ('pending', 'attempting')
-            AND (e.state = 'attempting' OR e.not_before > ?1))
+            AND (e.state = 'attempting' OR e.not_before BETWEEN ?1 + 1 AND ?1 + 600000))
       AND NOT EXISTS (SELECT 1 FROM outbox b
           WHERE o.flush_id IS NOT NULL AND b.flush_id = o.flush_id AND b.id < o.id
             AND b.state IN ('failed', 'held', 'uncertain'))
       AND NOT EXISTS (SELECT 1 FROM outbox s
           WHERE o.flush_id IS NULL AND s.journal_id = o.journal_id AND s.flush_id IS NULL
             AND s.ordinal < o.ordinal AND s.state IN ('pending', 'attempting')
-            AND (s.state = 'attempting' OR s.not_before > ?1))
+            AND (s.state = 'attempting' OR s.not_before BETWEEN ?1 + 1 AND ?1 + 600000))
     ORDER BY o.id LIMIT ?2";
 
 pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {

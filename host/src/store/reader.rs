@@ -43,7 +43,9 @@ impl Reader {
             return Err(StoreError::Open { path, source });
         }
         let reader = Self::new(path);
-        reader.with(|connection| migrations::check(connection, &reader.pool.path))?;
+        reader
+            .with(|connection| migrations::check(connection, &reader.pool.path))
+            .map_err(|error| error.at_opening(&reader.pool.path))?;
         Ok(reader)
     }
 

@@ -3,6 +3,7 @@
 
 use rusqlite::Connection;
 
+use super::database_file::DatabaseFile;
 use super::error::{Doing, StoreError};
 use crate::ids::{Digest, JournalId};
 
@@ -15,15 +16,16 @@ pub(super) struct ChainHead {
 
 pub(super) struct Session {
     pub(super) connection: Connection,
+    file: DatabaseFile,
     pub(super) head: ChainHead,
     /// Set when the batch added rows that someone has to perform.
     pub(super) outbox_grew: bool,
 }
 
 impl Session {
-    pub(super) fn new(connection: Connection) -> Result<Self, StoreError> {
+    pub(super) fn new(connection: Connection, file: DatabaseFile) -> Result<Self, StoreError> {
         let head = read_head(&connection)?;
-        Ok(Self { connection, head, outbox_grew: false })
+        Ok(Self { connection, file, head, outbox_grew: false })
     }
 
     /// The id that the next journal row will have.
@@ -41,6 +43,7 @@ impl Session {
         self.outbox_grew = false;
         self.run_sql("BEGIN IMMEDIATE", "begin a transaction")?;
         let result = work(self).and_then(|value| {
+            self.file.check()?;
             self.run_sql("COMMIT", "commit")?;
             Ok(value)
         });

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::checkpointer::Checkpointer;
 use super::error::StoreError;
 use super::session::Session;
+use super::trouble::Trouble;
 
 /// Commands that may wait; a sender beyond them waits too.
 const QUEUE: usize = 1024;
@@ -65,13 +66,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(session: Session, checkpointer: Checkpointer) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        session: Session,
+        checkpointer: Checkpointer,
+        trouble: Trouble,
+    ) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let outbox_signal = Arc::new(Notify::new());
         let signal = Arc::clone(&outbox_signal);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || work_through(session, jobs, &checkpointer, &signal))
+            .spawn(move || work_through(session, jobs, &checkpointer, &signal, &trouble))
             .map_err(|source| StoreError::Open { path: "store-writer".into(), source })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), outbox_signal })
     }
@@ -130,6 +135,7 @@ fn work_through(
     mut jobs: mpsc::Receiver<Box<dyn Job>>,
     checkpointer: &Checkpointer,
     outbox_signal: &Notify,
+    trouble: &Trouble,
 ) {
     let mut batch: Vec<Box<dyn Job>> = Vec::new();
     while let Some(first) = jobs.blocking_recv() {
@@ -140,14 +146,19 @@ fn work_through(
             weight += next.weight();
             batch.push(next);
         }
-        run_batch(&mut session, &mut batch, outbox_signal);
+        run_batch(&mut session, &mut batch, outbox_signal, trouble);
         checkpointer.after_commit(&session.connection);
     }
 }
 
-fn run_batch(session: &mut Session, batch: &mut Vec<Box<dyn Job>>, outbox_signal: &Notify) {
+fn run_batch(
+    session: &mut Session,
+    batch: &mut Vec<Box<dyn Job>>,
+    outbox_signal: &Notify,
+    trouble: &Trouble,
+) {
     let together =
-        session.transaction(|session| batch.iter_mut().try_for_each(|job| job.run(session)));
+        watched(session, trouble, |session| batch.iter_mut().try_for_each(|job| job.run(session)));
     let mut outbox_grew = session.outbox_grew;
     match together {
         Ok(()) => batch.drain(..).for_each(|job| job.answer(Ok(()))),
@@ -158,7 +169,7 @@ fn run_batch(session: &mut Session, batch: &mut Vec<Box<dyn Job>>, outbox_signal
         }
         Err(_) => {
             for mut job in batch.drain(..) {
-                let alone = session.transaction(|session| job.run(session));
+                let alone = watched(session, trouble, |session| job.run(session));
                 outbox_grew |= session.outbox_grew;
                 job.answer(alone);
             }
@@ -167,4 +178,17 @@ fn run_batch(session: &mut Session, batch: &mut Vec<Box<dyn Job>>, outbox_signal
     if outbox_grew {
         outbox_signal.notify_one();
     }
+}
+
+/// One transaction, and a note of whether it could be written.
+fn watched(
+    session: &mut Session,
+    trouble: &Trouble,
+    work: impl FnOnce(&mut Session) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let before = session.connection.total_changes();
+    let result = session.transaction(work);
+    let has_written = session.connection.total_changes() != before;
+    trouble.note(&result, has_written);
+    result
 }

@@ -14,7 +14,7 @@ pub struct Outcome {
 }
 
 /// What `expected.toml` may hold: its key, and the query behind it.
-const QUERIES: [(&str, &str); 6] = [
+const QUERIES: [(&str, &str); 10] = [
     (
         "journal",
         "SELECT json_object('recipe', recipe, 'trigger', trigger, 'tier', tier, 'mode', mode,
@@ -31,7 +31,8 @@ const QUERIES: [(&str, &str); 6] = [
     (
         "outbox",
         "SELECT json_object('recipe', recipe, 'kind', kind, 'state', state, 'detail', detail,
-             'body', body, 'task', task, 'priority', priority, 'lane', lane)
+             'body', body, 'task', task, 'capability', capability, 'priority', priority,
+             'lane', lane)
          FROM outbox ORDER BY id",
     ),
     (
@@ -48,6 +49,29 @@ const QUERIES: [(&str, &str); 6] = [
         "reviews",
         "SELECT json_object('recipe', recipe, 'state', state, 'role', role, 'correction', correction)
          FROM reviews ORDER BY journal_id",
+    ),
+    (
+        "flags",
+        "SELECT json_object('recipe', namespace, 'key', key, 'value', value)
+         FROM flags ORDER BY namespace, key",
+    ),
+    (
+        "flushes",
+        "SELECT json_object('buffer', buffer, 'cause', cause, 'items', item_count,
+             'emptied', json(iif(emptied_at IS NULL, 'false', 'true')))
+         FROM flushes ORDER BY id",
+    ),
+    (
+        "host_calls",
+        "SELECT json_object('recipe', j.recipe, 'stage', h.stage, 'function', h.function,
+             'request', h.request, 'answer', h.answer)
+         FROM host_calls h JOIN journal j ON j.id = h.journal_id ORDER BY j.id, h.ordinal",
+    ),
+    (
+        "events",
+        "SELECT json_object('id', id, 'trigger', trigger, 'source', source, 'state', state,
+             'depth', depth, 'id_conflict', id_conflict)
+         FROM envelopes ORDER BY seq",
     ),
 ];
 
@@ -88,6 +112,8 @@ impl Outcome {
             })
         });
         values.push(("recipes", recipes.collect()));
+        let ready = app.ready_lines().into_iter().map(|line| json!({"text": line}));
+        values.push(("ready", ready.collect()));
         values.push(("health", vec![json!({"text": app.health().problems.join("\n")})]));
         Self { values }
     }
@@ -143,24 +169,32 @@ pub(super) fn differences(scenario: &Scenario, outcome: &Outcome) -> Vec<String>
         }
         if there.len() != wanted.len() {
             lines.push(format!(
-                "{}: {} {list} rows, {} expected: {there:#?}",
+                "{}: {} {list} rows, {} expected:{}",
                 scenario.name,
                 there.len(),
-                wanted.len()
+                wanted.len(),
+                shown(there)
             ));
         }
     }
     if !lines.is_empty() {
-        lines.push(format!("recipes: {:#?}", rows(outcome, "recipes", &scenario.name)));
+        lines.push(format!("recipes:{}", shown(rows(outcome, "recipes", &scenario.name))));
     }
     lines
 }
 
 fn missing(scenario: &Scenario, place: &str, wanted: &toml::Table, there: &[Value]) -> String {
     format!(
-        "{} ({}): {place} should be\n{wanted}\nthere is {there:#?}",
-        scenario.name, scenario.title
+        "{} ({}): {place} should be\n{wanted}\nthere is{}",
+        scenario.name,
+        scenario.title,
+        shown(there)
     )
+}
+
+/// A row a line.
+fn shown(rows: &[Value]) -> String {
+    rows.iter().map(|row| format!("\n  {row}")).collect()
 }
 
 fn rows<'o>(outcome: &'o Outcome, list: &str, name: &str) -> &'o [Value] {
@@ -186,6 +220,7 @@ fn is_like(wanted: &toml::Value, there: &Value) -> bool {
         }
         (toml::Value::String(wanted), Value::Null) => wanted.is_empty() || wanted.starts_with("!~"),
         (toml::Value::Integer(wanted), there) => there.as_i64() == Some(*wanted),
+        (toml::Value::Boolean(wanted), there) => there.as_bool() == Some(*wanted),
         (toml::Value::Float(wanted), there) => {
             there.as_f64().is_some_and(|there| (there - wanted).abs() < 0.001)
         }

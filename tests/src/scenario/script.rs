@@ -37,9 +37,10 @@ pub enum Step {
     Tick,
     Write { path: String, text: String },
     Remove { path: String },
+    Rename { from: String, to: String },
     Reload,
     Restart,
-    Run { args: Vec<String>, code: i32 },
+    Run { args: Vec<String>, code: i32, says: String },
 }
 
 impl Scenario {
@@ -48,8 +49,8 @@ impl Scenario {
     pub fn read(folder: &Path) -> Self {
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
         let head = table(folder, "scenario.toml");
-        const KEYS: [&str; 7] =
-            ["title", "config", "shipped", "ungranted", "model", "node", "cockpit"];
+        const KEYS: [&str; 8] =
+            ["title", "config", "shipped", "fixtures", "ungranted", "model", "node", "cockpit"];
         for key in head.keys() {
             assert!(KEYS.contains(&key.as_str()), "{name}: scenario.toml has an unknown key {key}");
         }
@@ -64,15 +65,30 @@ impl Scenario {
             let list = head.get(key).and_then(toml::Value::as_array);
             list.into_iter().flatten().map(|one| one.as_table().unwrap().clone()).collect()
         };
+        let mut recipes = files(folder, "recipes", true);
+        let mut prompts = files(folder, "prompts", false);
+        for (place, fixture) in
+            head.get("fixtures").and_then(toml::Value::as_table).into_iter().flatten()
+        {
+            let from = super::root().join("../fixtures").join(fixture.as_str().unwrap());
+            let text = std::fs::read_to_string(from).unwrap();
+            match place.split_once('/').unwrap() {
+                ("recipes", file) => {
+                    recipes.push((file.trim_end_matches(".toml").to_owned(), text));
+                }
+                ("prompts", file) => prompts.push((file.to_owned(), text)),
+                _ => panic!("{name}: fixtures go to recipes/ or prompts/, not to {place}"),
+            }
+        }
         assert!(!text("title").is_empty(), "{name}: a scenario says what it shows");
         Self {
             title: text("title"),
             config: text("config"),
             shipped: texts("shipped"),
             ungranted: texts("ungranted"),
-            recipes: files(folder, "recipes", true),
+            recipes,
             grants: files(folder, "grants", true),
-            prompts: files(folder, "prompts", false),
+            prompts,
             model: tables("model"),
             has_node: head.contains_key("node"),
             node: tables("node"),
@@ -150,6 +166,8 @@ fn step(value: &Value, name: &str, line: usize) -> Vec<Step> {
         Step::Write { path: text("write"), text: text("text") }
     } else if members.contains_key("remove") {
         Step::Remove { path: text("remove") }
+    } else if members.contains_key("rename") {
+        Step::Rename { from: text("rename"), to: text("to") }
     } else if members.contains_key("reload") {
         Step::Reload
     } else if members.contains_key("restart") {
@@ -157,7 +175,7 @@ fn step(value: &Value, name: &str, line: usize) -> Vec<Step> {
     } else if let Some(args) = members.get("run") {
         let args = args.as_array().unwrap().iter().map(|arg| arg.as_str().unwrap().to_owned());
         let code = i32::try_from(value["code"].as_i64().unwrap_or(0)).unwrap();
-        Step::Run { args: args.collect(), code }
+        Step::Run { args: args.collect(), code, says: text("says") }
     } else {
         panic!("{name}: events.jsonl:{line}: nothing that can happen: {value}");
     };

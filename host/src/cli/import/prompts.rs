@@ -176,10 +176,10 @@ mod tests {
             let error = Prompt::from_toml(text).unwrap_err();
             problems("prompts/x.toml", text, &error).remove(0).to_string()
         };
-        let wrong = said("name = \"x\"\n\ncontent = \"\"\"Tier\n{{cascade.reason}}\"\"\"\n");
+        let wrong = said("name = \"x\"\n\ncontent = \"\"\"Tier\n{{cascades.reason}}\"\"\"\n");
         assert!(wrong.starts_with("prompts/x.toml:4:1: content, line 2"), "{wrong}");
         assert!(
-            said("name = \"x\"\ncontent = '''\n{{cascade.reason}}'''")
+            said("name = \"x\"\ncontent = '''\n{{cascades.reason}}'''")
                 .starts_with("prompts/x.toml:3:1:")
         );
         assert!(

@@ -40,6 +40,7 @@ const SCORED: &str = "labels are scored, no text is generated";
 const EMBEDDED: &str = "only the embedded model is in this version";
 const NODE: &str = "it comes with the connection to a node";
 const LOOPS: &str = "it comes with loop detection and breakers";
+const CASCADE: &str = "each recipe has its own: write type = \"cascade\" and first = { prompt = \"triage-l1\" } under its [evaluate]";
 const PACKS: &str = "knowledge packs are not in this version";
 const MONEY: &str = "identity, wallet and settlements are not in this version";
 const PLANNER: &str = "the scheduler is not in this version; a recipe on on_tick does such work";
@@ -132,21 +133,9 @@ pub const OLD_KEYS: &[OldKey] = &[
     gone("config.thrall.openai.max_tokens", &["128", "1024"], SCORED),
     later("config.thrall.openai.timeout", &["10", "20"], EMBEDDED),
     later("config.thrall.openai.cost_budget_daily", &["0"], EMBEDDED),
-    later(
-        "config.thrall.cascade.enabled",
-        &["false", "true"],
-        "a cascade is not in this version; cheap rules before a model stand under [[hotwires]]",
-    ),
-    later(
-        "config.thrall.cascade.l1_backend",
-        &["\"\"", "\"local\""],
-        "a cascade is not in this version",
-    ),
-    later(
-        "config.thrall.cascade.l1_prompt",
-        &["\"triage-l1\""],
-        "a cascade is not in this version",
-    ),
+    later("config.thrall.cascade.enabled", &["false", "true"], CASCADE),
+    later("config.thrall.cascade.l1_backend", &["\"\"", "\"local\""], CASCADE),
+    later("config.thrall.cascade.l1_prompt", &["\"triage-l1\""], CASCADE),
     later("config.thrall.rag_dir", &["\"\""], PACKS),
     later("config.thrall.knowledge.trust_level", &["\"none\"", "\"disabled\""], PACKS),
     later("config.thrall.knowledge.storage_dir", &["\"knowledge\""], PACKS),
@@ -197,7 +186,7 @@ pub const OLD_TABLES: &[(&str, &str)] = &[
     ("config.thrall.local", "its keys stand under [model]"),
     ("config.thrall.ollama", EMBEDDED),
     ("config.thrall.openai", EMBEDDED),
-    ("config.thrall.cascade", "a cascade is not in this version"),
+    ("config.thrall.cascade", CASCADE),
     ("config.thrall.knowledge", PACKS),
     ("config.thrall.identity", MONEY),
     ("config.thrall.wallet", MONEY),

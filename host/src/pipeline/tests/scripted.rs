@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::clock::TimestampMs;
+use crate::clock::{TimestampMs, Window};
 use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, Field};
 use crate::grants::{self, Authority};
@@ -221,11 +221,11 @@ impl Facts for Memory {
         Ok(None)
     }
 
-    fn rate_count(&self, _: &str, _: &str, _: TimestampMs, _: u32) -> Result<u32, FactError> {
+    fn rate_count(&self, _: &str, _: &str, _: Window, _: u32) -> Result<u32, FactError> {
         Ok(0)
     }
 
-    fn operation_count(&self, _: &str, _: &str, _: TimestampMs, _: u32) -> Result<u32, FactError> {
+    fn operation_count(&self, _: &str, _: &str, _: Window, _: u32) -> Result<u32, FactError> {
         Ok(0)
     }
 

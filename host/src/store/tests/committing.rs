@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::fixtures::*;
-use crate::clock::TimestampMs;
+use crate::clock::{TimestampMs, Window};
 use crate::ids::Digest;
 use crate::journal::{Assumption, CacheEntry, CachedVerdict, CommitOutcome};
 use crate::operation::Operation;
@@ -64,10 +64,10 @@ fn a_stale_run_writes_nothing() {
         run.assumptions = vec![assumption];
         test.store.commit_blocking(run).unwrap()
     };
-    let rate = |below, since| Assumption::RateBelow {
+    let rate = |below, since: TimestampMs| Assumption::RateBelow {
         recipe: RECIPE.into(),
         sender_key: "a".repeat(16),
-        since,
+        window: Window { since, until: NOW },
         below,
     };
     let cooldown =
@@ -171,9 +171,9 @@ fn cooldown_cache_and_rate_are_seen_by_the_next() {
     for id in ["m2", "m3", "m4"] {
         test.decide(id, 'a', |_| {});
     }
-    let since = NOW.minus(Duration::from_secs(60));
+    let window = Window::before(NOW, Duration::from_secs(60));
     let count = |recipe, letter: &str, cap| {
-        reader.rate_count(recipe, &letter.repeat(16), since, cap).unwrap()
+        reader.rate_count(recipe, &letter.repeat(16), window, cap).unwrap()
     };
     assert_eq!(count(RECIPE, "a", 100), 4);
     assert_eq!(count(RECIPE, "a", 2), 2);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fixtures::*;
+use crate::clock::Window;
 use crate::journal::{Assumption, CommitOutcome};
 use crate::store::{Accepted, Store};
 
@@ -65,7 +66,7 @@ async fn pair(store: &Store, n: usize) {
     run.assumptions = vec![Assumption::RateBelow {
         recipe: RECIPE.into(),
         sender_key: run.row.sender_key.clone(),
-        since: run.row.at.minus(Duration::from_secs(60)),
+        window: Window::before(run.row.at, Duration::from_secs(60)),
         below: 1000,
     }];
     run.row.session_id = format!("session-{}", n % SENDERS);
