@@ -1,4 +1,5 @@
-//! Seed phrases: twelve or more words of the BIP-39 list in a row. The list
+//! Seed phrases: twelve or more words of the BIP-39 list in a row (the English
+//! list of that standard, published with it under the MIT licence). The list
 //! has no `the`, `and` or `of`, so that no sentence is one. The checksum is not
 //! looked at: half a phrase is half a secret.
 
