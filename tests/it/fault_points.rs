@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use thrall::app::{App, Outside};
-use thrall::clock::SystemClock;
+use thrall::clock::{Clock, SystemClock, TimestampMs};
 use thrall::config::Source;
 use thrall::engine::Pace;
 use thrall::envelope::json;
@@ -103,9 +103,24 @@ fn a_service_that_may_be_ended() {
         let event = mail("m1", &node(7), "hello").to_string();
         let draft = json::parse(event.as_bytes()).unwrap();
         app.engine.submit(&source, vec![draft]).await.unwrap();
-        for _ in 0..3 {
+        // The service's own performer works beside this one: until nothing is left.
+        let is_settled = || {
+            let reader = app.store.reader();
+            let status = reader.status(TimestampMs(0)).unwrap();
+            let is_open = |(state, count): &(String, u64)| {
+                matches!(state.as_str(), "pending" | "attempting") && *count > 0
+            };
+            status.pending_events == 0
+                && !status.outbox.iter().any(is_open)
+                && reader.due_continuations(SystemClock.now(), 10).unwrap().is_empty()
+        };
+        loop {
             app.engine.idle().await;
             app.perform_all().await.unwrap();
+            if is_settled() {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
         running.stop().await;
     });

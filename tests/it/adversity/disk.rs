@@ -221,7 +221,9 @@ fn a_database_that_is_taken_away_or_damaged_accepts_nothing_more() {
         wait_for_problem(&home, words);
         assert_unavailable(&bring(&home, "m3", "letter three."), words);
         assert!(!briefings(&home).contains("letter two."), "{words}");
-        assert!(serving.said().iter().any(|line| line.contains(words)), "{:?}", serving.said());
+        wait_for("the words on standard error", LONG, || {
+            serving.said().iter().any(|line| line.contains(words)).then_some(())
+        });
         drop(serving);
         let is_damaged = words.contains("cut short") || words.contains("overwritten");
         if is_damaged {
