@@ -210,13 +210,15 @@ fn is_card(digits: &[u8]) -> bool {
     let number = |count: usize| {
         digits.iter().take(count).fold(0_u32, |number, digit| number * 10 + u32::from(*digit))
     };
-    let fits = match (digits.len(), number(1), number(2), number(4)) {
-        (13 | 16 | 19, 4, ..) => true,
-        (16, _, 51..=55 | 60..=65 | 35, _) | (16, _, _, 2221..=2720) => true,
-        (19, _, 62 | 60..=61 | 64..=65, _) => true,
-        (15, _, 34 | 37, _) | (14, _, 36 | 38 | 39 | 30, _) => true,
-        _ => false,
-    };
+    let fits = matches!(
+        (digits.len(), number(1), number(2), number(4)),
+        (13 | 16 | 19, 4, ..)
+            | (16, _, 51..=55 | 60..=65 | 35, _)
+            | (16, _, _, 2221..=2720)
+            | (19, _, 60..=62 | 64..=65, _)
+            | (15, _, 34 | 37, _)
+            | (14, _, 30 | 36 | 38 | 39, _)
+    );
     fits && is_luhn(digits) && digits.iter().any(|digit| Some(digit) != digits.first())
 }
 
@@ -230,5 +232,5 @@ fn is_luhn(digits: &[u8]) -> bool {
             if doubled > 9 { doubled - 9 } else { doubled }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }

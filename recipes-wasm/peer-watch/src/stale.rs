@@ -116,7 +116,8 @@ fn read(json: &str) -> Result<BTreeMap<String, Peer>, String> {
 )]
 fn milliseconds(at: f64) -> Option<u64> {
     let is_time = at.is_finite() && at > 0.0;
-    is_time.then(|| if at > 1e11 { at as u64 } else { (at * 1000.0) as u64 })
+    let in_milliseconds = if at > 1e11 { at } else { at * 1000.0 };
+    is_time.then_some(in_milliseconds as u64)
 }
 
 /// The rows that are whole: of a list that was cut, those before the cut.
