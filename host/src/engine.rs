@@ -103,6 +103,12 @@ struct Job {
     asker: Option<Asker>,
 }
 
+impl Job {
+    fn new(seq: EnvelopeSeq, envelope: Envelope, runs: Vec<(String, Digest)>) -> Self {
+        Self { seq, envelope, runs, answered: false, asker: None }
+    }
+}
+
 /// When an event is tried again whose run could not be written down.
 #[derive(Clone, Copy, Debug)]
 enum Unwritten {
@@ -257,17 +263,9 @@ impl Engine {
                 if let Accepted::New { seq, .. } = outcome
                     && !one.matched.is_empty()
                 {
-                    let lane = one.envelope.lane();
-                    lanes.push(
-                        &lane,
-                        Job {
-                            seq: *seq,
-                            envelope: one.envelope,
-                            runs: one.matched,
-                            answered: false,
-                            asker: asker.take(),
-                        },
-                    );
+                    let asker = asker.take();
+                    let job = Job { asker, ..Job::new(*seq, one.envelope, one.matched) };
+                    lanes.push(&job.envelope.lane(), job);
                 }
             }
         }
@@ -296,17 +294,8 @@ impl Engine {
             }
             let mut lanes = lock(&self.shared.lanes);
             for (PendingEvent { stored, missing, .. }, answered) in page.into_iter().zip(answered) {
-                let lane = stored.envelope.lane();
-                lanes.push(
-                    &lane,
-                    Job {
-                        seq: stored.seq,
-                        envelope: stored.envelope,
-                        runs: missing,
-                        answered,
-                        asker: None,
-                    },
-                );
+                let job = Job { answered, ..Job::new(stored.seq, stored.envelope, missing) };
+                lanes.push(&job.envelope.lane(), job);
                 resumed += 1;
             }
         }
@@ -660,8 +649,8 @@ impl Shared {
             for (seq, child) in seqs.into_iter().zip(children) {
                 let Child { envelope, matched: runs } = child;
                 if !runs.is_empty() {
-                    let lane = envelope.lane();
-                    lanes.push(&lane, Job { seq, envelope, runs, answered: false, asker: None });
+                    let job = Job::new(seq, envelope, runs);
+                    lanes.push(&job.envelope.lane(), job);
                 }
             }
         }

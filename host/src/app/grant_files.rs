@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, bail};
 
+use crate::config::set_key::set_key;
 use crate::grants::{self, Grant};
 use crate::home::Home;
 use crate::ids::{Digest, is_valid_name};
@@ -40,7 +41,9 @@ pub fn bind(home: &Home, name: &str, binding: Digest) -> anyhow::Result<Grant> {
 /// As [`bind`].
 pub fn set_mode(home: &Home, name: &str, mode: Mode) -> anyhow::Result<()> {
     let present = home.dir(&home.grants())?.read_to_string(format!("{name}.toml"))?;
-    let text = with_line(&present, "mode", mode.as_str());
+    let Some(text) = set_key(&present, "", "mode", &format!("{:?}", mode.as_str())) else {
+        bail!("cannot set the mode in grants/{name}.toml: write mode = {:?} there", mode.as_str());
+    };
     grants::parse(name, &text)
         .map_err(|problems| anyhow::anyhow!("{}", strict_toml::lines(&problems)))?;
     write_text(home, name, &text)
@@ -48,14 +51,11 @@ pub fn set_mode(home: &Home, name: &str, mode: Mode) -> anyhow::Result<()> {
 
 /// The same text with its `recipe` line set.
 fn with_binding(text: &str, binding: Digest) -> String {
-    with_line(text, "recipe", &format!("sha256:{binding}"))
-}
-
-/// The same text with one key of its top level set to a text.
-pub fn with_line(text: &str, key: &str, value: &str) -> String {
-    let line = format!("{key} = \"{value}\"");
+    let line = format!("recipe = \"sha256:{binding}\"");
     let is_key = |line: &str| {
-        line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+        line.trim_start()
+            .strip_prefix("recipe")
+            .is_some_and(|rest| rest.trim_start().starts_with('='))
     };
     let top_ends = text.lines().position(|line| line.trim_start().starts_with('['));
     let in_top = |index: usize| top_ends.is_none_or(|end| index < end);

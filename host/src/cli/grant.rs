@@ -69,7 +69,7 @@ pub(super) async fn run(
     }
 }
 
-fn mode_of(word: &str) -> anyhow::Result<Mode> {
+pub(super) fn mode_of(word: &str) -> anyhow::Result<Mode> {
     match Mode::from_word(word) {
         Some(mode) => Ok(mode),
         None => {
@@ -80,7 +80,7 @@ fn mode_of(word: &str) -> anyhow::Result<Mode> {
     }
 }
 
-fn find<'r>(registry: &'r Registry, name: &str, printer: &Printer) -> Option<&'r Entry> {
+pub(super) fn find<'r>(registry: &'r Registry, name: &str, printer: &Printer) -> Option<&'r Entry> {
     let found = registry.entry(name);
     if found.is_none() {
         let hint = nearest(name, registry.entries().map(|entry| entry.name.as_str()))

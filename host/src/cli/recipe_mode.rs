@@ -5,12 +5,12 @@
 
 use anyhow::{Context as _, bail};
 
-use super::Outcome;
 use super::printer::Printer;
-use crate::app::grant_files::{self, with_line};
+use super::{Outcome, grant};
+use crate::app::grant_files;
+use crate::config::set_key::set_key;
 use crate::config::{Config, Promotion};
 use crate::home::Home;
-use crate::ids::nearest;
 use crate::plain_file;
 use crate::recipes::Mode;
 use crate::recipes::manifest::file_name;
@@ -25,17 +25,8 @@ pub(super) fn run(
     (word, force): (&str, bool),
     printer: &Printer,
 ) -> anyhow::Result<Outcome> {
-    let Some(wanted) = Mode::from_word(word) else {
-        let near = nearest(word, Mode::WORDS)
-            .map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
-        bail!("{word:?} is no mode: one of {}{near}", Mode::WORDS.join(", "));
-    };
-    let Some(entry) = registry.entry(name) else {
-        let hint = nearest(name, registry.entries().map(|entry| entry.name.as_str()))
-            .map_or_else(String::new, |near| format!(", did you mean {near:?}?"));
-        printer.talk(&format!("no recipe is called {name:?}{hint}"));
-        return Ok(Outcome::No);
-    };
+    let wanted = grant::mode_of(word)?;
+    let Some(entry) = grant::find(registry, name, printer) else { return Ok(Outcome::No) };
     let Some(revision) = &entry.revision else {
         printer.talk(&format!("{name} has no revision that could run: thrall recipe check"));
         return Ok(Outcome::No);
@@ -105,7 +96,13 @@ fn set_file(home: &Home, name: &str, wanted: Mode) -> anyhow::Result<()> {
     let file = format!("{name}.toml");
     let present =
         dir.read_to_string(&file).with_context(|| format!("cannot read {}", file_name(name)))?;
-    let text = with_line(&present, "mode", wanted.as_str());
+    let Some(text) = set_key(&present, "", "mode", &format!("{:?}", wanted.as_str())) else {
+        bail!(
+            "cannot set the mode in {}: write mode = {:?} there",
+            file_name(name),
+            wanted.as_str()
+        );
+    };
     plain_file::replace(&dir, &file, text.as_bytes())
         .with_context(|| format!("cannot write {}", path.join(&file).display()))
 }

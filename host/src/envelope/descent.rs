@@ -26,12 +26,26 @@ pub fn child(
     fields: &[Field],
     now: TimestampMs,
 ) -> Envelope {
+    let own = std::iter::once(Field::new(EVENT_NAME, name)).chain(fields.iter().cloned());
+    descend(parent, parent_seq, recipe, id, TRIGGER, own, now)
+}
+
+/// An event that the host makes after another: with its sender and session, one
+/// deeper, and `recipe` at the end of the way.
+pub(super) fn descend(
+    parent: &Envelope,
+    parent_seq: EnvelopeSeq,
+    recipe: &str,
+    id: String,
+    trigger: &str,
+    own: impl Iterator<Item = Field>,
+    now: TimestampMs,
+) -> Envelope {
     let inherited = INHERITED
         .iter()
         .filter_map(|name| parent.field(name).map(|value| Field::new(*name, value)));
-    let mut all: Vec<Field> =
-        inherited.chain([Field::new(EVENT_NAME, name)]).chain(fields.iter().cloned()).collect();
-    all.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut fields: Vec<Field> = inherited.chain(own).collect();
+    fields.sort_by(|a, b| a.name.cmp(&b.name));
     let root = parent
         .root
         .clone()
@@ -40,14 +54,14 @@ pub fn child(
     lineage.push(recipe.to_owned());
     Envelope {
         id,
-        trigger: TRIGGER.to_owned(),
+        trigger: trigger.to_owned(),
         source: SOURCE.to_owned(),
         parent: Some(parent.id.clone()),
         depth: parent.depth.saturating_add(1),
         received_at: now,
         root: Some(root),
         lineage,
-        fields: all,
+        fields,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{Envelope, Field, RootEvent, limits};
+use super::{Envelope, Field, descent, limits};
 use crate::clock::TimestampMs;
 use crate::ids::EnvelopeSeq;
 use crate::operation::is_host_set;
@@ -41,37 +41,15 @@ pub fn event(
     answered: &Answered<'_>,
     now: TimestampMs,
 ) -> Envelope {
-    let root = asked
-        .root
-        .clone()
-        .unwrap_or_else(|| RootEvent { seq: asked_seq, source: asked.source.clone() });
-    let mut lineage = asked.lineage.clone();
-    lineage.push(recipe.to_owned());
-    let inherited = super::descent::INHERITED
-        .iter()
-        .filter_map(|name| asked.field(name).map(|value| Field::new(*name, value)));
-    let mut fields: Vec<Field> = inherited
-        .chain([
-            Field::new("skill", answered.skill),
-            Field::new("status", answered.status),
-            Field::new(CONTINUE_AS, answered.continue_as),
-            Field::new("origin", &asked.id),
-            Field::new("output_json", cut(answered.output, MAX_OUTPUT_BYTES)),
-        ])
-        .chain(members(answered.output))
-        .collect();
-    fields.sort_by(|a, b| a.name.cmp(&b.name));
-    Envelope {
-        id: id.to_owned(),
-        trigger: TRIGGER.to_owned(),
-        source: super::descent::SOURCE.to_owned(),
-        parent: Some(asked.id.clone()),
-        depth: asked.depth.saturating_add(1),
-        received_at: now,
-        root: Some(root),
-        lineage,
-        fields,
-    }
+    let own = [
+        Field::new("skill", answered.skill),
+        Field::new("status", answered.status),
+        Field::new(CONTINUE_AS, answered.continue_as),
+        Field::new("origin", &asked.id),
+        Field::new("output_json", cut(answered.output, MAX_OUTPUT_BYTES)),
+    ];
+    let own = own.into_iter().chain(members(answered.output));
+    descent::descend(asked, asked_seq, recipe, id.to_owned(), TRIGGER, own, now)
 }
 
 /// The recipe that an answer is for, and the action with which it goes on;

@@ -72,14 +72,15 @@ impl Performer {
             if blocked.contains(&row.lane) || plan.is_some_and(|id| stopped.contains(&id)) {
                 continue;
             }
-            let (outcome, answer) = match &self.node {
-                Some(node) if TO_A_NODE.contains(&row.kind.as_str()) => {
+            let node = self.node.as_deref().filter(|_| TO_A_NODE.contains(&row.kind.as_str()));
+            let (outcome, answer) = match node {
+                Some(node) => {
                     // What stands before it has ended, durably, before the
                     // first byte goes out.
                     self.end(&mut ends)?;
-                    self.attempt(node.as_ref(), &row, now)?
+                    self.attempt(node, &row, now)?
                 }
-                _ => (self.perform(&row, now)?, None),
+                None => (self.perform(&row, now)?, None),
             };
             if matches!(outcome, Outcome::Retry { .. } | Outcome::Failed { .. }) {
                 blocked.insert(row.lane.clone());
@@ -90,19 +91,14 @@ impl Performer {
             ) {
                 stopped.extend(plan);
             }
-            let is_attempt = answer.is_some() || self.is_attempted(&row);
             ends.push(Finish { answer, ..Finish::new(row.id, now, outcome.clone()) });
-            if is_attempt {
+            if node.is_some() {
                 self.end(&mut ends)?;
             }
             performed.push(Performed { row, outcome });
         }
         self.end(&mut ends)?;
         Ok(performed)
-    }
-
-    fn is_attempted(&self, row: &OutboxRow) -> bool {
-        self.node.is_some() && TO_A_NODE.contains(&row.kind.as_str())
     }
 
     fn end(&self, ends: &mut Vec<Finish>) -> Result<(), StoreError> {

@@ -1,11 +1,9 @@
 //! Answers that the host itself gave to a question, because none came in time:
 //! written down before they are given.
 
-use rusqlite::types::ValueRef;
-
 use super::Store;
 use super::error::StoreError;
-use super::journal_columns::{self, COLUMNS, PERFORMED, Values, text};
+use super::journal_columns::{self, Note, PERFORMED};
 use super::session::Session;
 use crate::clock::TimestampMs;
 use crate::ids::EnvelopeSeq;
@@ -32,18 +30,15 @@ fn append(
     answer: &Answer,
     at: TimestampMs,
 ) -> Result<(), StoreError> {
-    let mut values: Values<'_> = [ValueRef::Null; COLUMNS.len()];
-    for (name, value) in COLUMNS.iter().zip(values.iter_mut()) {
-        *value = match *name {
-            "at" => ValueRef::Integer(at.as_i64()),
-            "envelope_seq" => ValueRef::Integer(seq),
-            "recipe" => text(""),
-            "action" => text("answer"),
-            "action_name" => text(&answer.code),
-            "reason" => text(&answer.reason),
-            "counted" => ValueRef::Integer(0),
-            _ => ValueRef::Null,
-        };
-    }
-    journal_columns::append(session, PERFORMED, &values).map(drop)
+    let note = Note {
+        at,
+        envelope_seq: Some(seq),
+        recipe: "",
+        action: "answer",
+        action_name: &answer.code,
+        reason: &answer.reason,
+        outbox_id: None,
+        detail: None,
+    };
+    journal_columns::append_note(session, PERFORMED, &note).map(drop)
 }

@@ -5,7 +5,8 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use super::error::{Doing, StoreError};
 use super::session::{ChainHead, Session};
-use crate::ids::JournalId;
+use crate::clock::TimestampMs;
+use crate::ids::{EnvelopeSeq, JournalId};
 use crate::journal::hash_chain::row_hash;
 
 /// Every column that the hash covers besides `id` and `kind`, in its order.
@@ -74,6 +75,45 @@ pub(super) fn append(
     }
     session.head = ChainHead { id, hash };
     Ok(id)
+}
+
+/// A row that tells what became of a decision, or what was said about one: the
+/// columns that such rows share.
+pub(super) struct Note<'a> {
+    pub(super) at: TimestampMs,
+    pub(super) envelope_seq: Option<EnvelopeSeq>,
+    pub(super) recipe: &'a str,
+    pub(super) action: &'a str,
+    pub(super) action_name: &'a str,
+    pub(super) reason: &'a str,
+    pub(super) outbox_id: Option<i64>,
+    /// JSON.
+    pub(super) detail: Option<&'a str>,
+}
+
+/// Appends a row that is no decision.
+pub(super) fn append_note(
+    session: &mut Session,
+    kind: &'static str,
+    note: &Note<'_>,
+) -> Result<JournalId, StoreError> {
+    let number = |value: Option<i64>| value.map_or(ValueRef::Null, ValueRef::Integer);
+    let mut values: Values<'_> = [ValueRef::Null; COLUMNS.len()];
+    for (name, value) in COLUMNS.iter().zip(values.iter_mut()) {
+        *value = match *name {
+            "at" => ValueRef::Integer(note.at.as_i64()),
+            "envelope_seq" => number(note.envelope_seq),
+            "recipe" => text(note.recipe),
+            "action" => text(note.action),
+            "action_name" => text(note.action_name),
+            "reason" => text(note.reason),
+            "counted" => ValueRef::Integer(0),
+            "outbox_id" => number(note.outbox_id),
+            "detail" => optional_text(note.detail),
+            _ => ValueRef::Null,
+        };
+    }
+    append(session, kind, &values)
 }
 
 /// One text for one set of values: each is preceded by its type and length.

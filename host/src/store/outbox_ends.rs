@@ -3,7 +3,6 @@
 //! rows are is in `outbox_rows.rs`; performing them in `outbox.rs`, beside the
 //! store.
 
-use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension as _, params};
 use serde_json::json;
 
@@ -11,7 +10,7 @@ use super::Store;
 use super::continuations::{self, SkillAnswer};
 use super::error::{Doing, StoreError};
 use super::failed_steps;
-use super::journal_columns::{self, COLUMNS, PERFORMED, Values, text};
+use super::journal_columns::{self, Note, PERFORMED};
 use super::outbox_rows::{OutboxRow, OutboxState, ROW, read_row};
 use super::session::Session;
 use crate::clock::TimestampMs;
@@ -224,22 +223,17 @@ pub(super) fn append_performed(
         "attempts": row.attempts,
     })
     .to_string();
-    let mut values: Values<'_> = [ValueRef::Null; COLUMNS.len()];
-    for (name, value) in COLUMNS.iter().zip(values.iter_mut()) {
-        *value = match *name {
-            "at" => ValueRef::Integer(at.as_i64()),
-            "envelope_seq" => row.envelope_seq.map_or(ValueRef::Null, ValueRef::Integer),
-            "recipe" => text(&row.recipe),
-            "action" => text(&row.kind),
-            "action_name" => text(state.as_str()),
-            "reason" => text(detail),
-            "counted" => ValueRef::Integer(0),
-            "outbox_id" => ValueRef::Integer(row.id),
-            "detail" => text(&facts),
-            _ => ValueRef::Null,
-        };
-    }
-    journal_columns::append(session, PERFORMED, &values).map(drop)
+    let note = Note {
+        at,
+        envelope_seq: row.envelope_seq,
+        recipe: &row.recipe,
+        action: &row.kind,
+        action_name: state.as_str(),
+        reason: detail,
+        outbox_id: Some(row.id),
+        detail: Some(&facts),
+    };
+    journal_columns::append_note(session, PERFORMED, &note).map(drop)
 }
 
 /// A buffer's rows go only when the briefing is on disk and the wake was

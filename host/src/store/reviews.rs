@@ -2,13 +2,12 @@
 //! a row of the journal, never a change of the row that it is about; where each
 //! stands is kept beside. The operator's counts; the agent's is a proposal.
 
-use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension as _, params};
 use serde::Serialize;
 
 use super::Store;
 use super::error::{Doing, StoreError};
-use super::journal_columns::{self, COLUMNS, REVIEW, Values, text};
+use super::journal_columns::{self, Note, REVIEW};
 use super::reader::Reader;
 use super::session::Session;
 use crate::clock::TimestampMs;
@@ -229,19 +228,15 @@ fn append(
 ) -> Result<(), StoreError> {
     let word = if review.correction.is_some() { "correct" } else { "confirm" };
     let detail = serde_json::json!({"journal_id": review.journal_id, "role": role}).to_string();
-    let mut values: Values<'_> = [ValueRef::Null; COLUMNS.len()];
-    for (name, value) in COLUMNS.iter().zip(values.iter_mut()) {
-        *value = match *name {
-            "at" => ValueRef::Integer(review.at.as_i64()),
-            "envelope_seq" => ValueRef::Integer(envelope_seq),
-            "recipe" => text(recipe),
-            "action" => text(action),
-            "action_name" => text(word),
-            "reason" => text(&review.note),
-            "counted" => ValueRef::Integer(0),
-            "detail" => text(&detail),
-            _ => ValueRef::Null,
-        };
-    }
-    journal_columns::append(session, REVIEW, &values).map(drop)
+    let note = Note {
+        at: review.at,
+        envelope_seq: Some(envelope_seq),
+        recipe,
+        action,
+        action_name: word,
+        reason: &review.note,
+        outbox_id: None,
+        detail: Some(&detail),
+    };
+    journal_columns::append_note(session, REVIEW, &note).map(drop)
 }
