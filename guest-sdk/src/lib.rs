@@ -39,6 +39,8 @@ pub mod config;
 pub mod context;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fake_host;
+#[cfg(target_arch = "wasm32")]
+mod heap;
 pub mod journal;
 pub mod log;
 pub mod model;

@@ -87,7 +87,7 @@ fn standalone(
         }
         match line.split_once(".workspace = true") {
             None => text.push_str(line),
-            Some((name, _)) if section == "[dependencies]" => {
+            Some((name, _)) if section.ends_with("dependencies]") => {
                 let declared = declared(workspace, "[workspace.dependencies]", name)?;
                 write!(text, "{name} = {}", pinned(declared, lock.version(name)?)?)?;
                 dependencies.push(name.to_owned());

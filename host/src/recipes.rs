@@ -366,25 +366,29 @@ impl ActionSpec {
         })
     }
 
-    /// Where failures of skills are collected, by skill.
-    pub fn error_buffers(&self) -> BTreeMap<String, String> {
-        let text = |step: &Value, key: &str| step.get(key)?.as_str().map(str::to_owned);
-        self.declared_steps()
-            .iter()
-            .filter_map(|step| Some((text(step, "skill")?, text(step, "error_buffer")?)))
-            .collect()
-    }
-
     /// The tables that stand in the file for it: the action's own, or its
     /// `steps`, each with its `type` written out.
     pub fn declared_steps(&self) -> Vec<Value> {
-        let config: Value = serde_json::from_str(&self.stage.config).unwrap_or_default();
-        let Some(stage) = config.get("stage") else { return Vec::new() };
-        match stage.get("steps").and_then(Value::as_array) {
-            Some(steps) => steps.clone(),
-            None => vec![stage.clone()],
-        }
+        declared_steps(&self.stage)
     }
+}
+
+fn declared_steps(stage: &StageSpec) -> Vec<Value> {
+    let config: Value = serde_json::from_str(&stage.config).unwrap_or_default();
+    let Some(stage) = config.get("stage") else { return Vec::new() };
+    match stage.get("steps").and_then(Value::as_array) {
+        Some(steps) => steps.clone(),
+        None => vec![stage.clone()],
+    }
+}
+
+/// Where failures of skills are collected, by skill.
+fn error_buffers(stage: &StageSpec) -> BTreeMap<String, String> {
+    let text = |step: &Value, key: &str| step.get(key)?.as_str().map(str::to_owned);
+    declared_steps(stage)
+        .iter()
+        .filter_map(|step| Some((text(step, "skill")?, text(step, "error_buffer")?)))
+        .collect()
 }
 
 /// Kinds after which nobody looks at the message any more, or which answer it.
@@ -400,6 +404,8 @@ pub struct ActionSpec {
     pub task: Option<String>,
     /// The agent is woken when a step that was sent on its way comes to nothing.
     pub wake_on_failure: bool,
+    /// Where failures of skills are collected, by skill.
+    pub error_buffers: BTreeMap<String, String>,
     /// False for `log` and `drop` where the file does not mention them.
     pub is_declared: bool,
 }

@@ -352,6 +352,10 @@ pub(super) enum BenchCommand {
         events: u32,
         #[arg(long, default_value_t = 3)]
         rounds: u32,
+        /// Measure again with a journal of so many rows; a million take about 4 GB
+        /// and some minutes.
+        #[arg(long, default_value_t = 0)]
+        journal_rows: u32,
     },
     /// Load time, prefill rate, classification with and without cached prefix.
     Model {

@@ -22,8 +22,10 @@ pub(super) async fn run(
     printer: &Printer,
 ) -> anyhow::Result<Outcome> {
     match command {
-        BenchCommand::Engine { events, rounds } => {
-            printer.json(&engine::measure(*events, (*rounds).max(1), printer).await?)?;
+        BenchCommand::Engine { events, rounds, journal_rows } => {
+            let figures =
+                engine::measure(*events, (*rounds).max(1), *journal_rows, printer).await?;
+            printer.json(&figures)?;
         }
         BenchCommand::Model { model, rounds } => {
             let files = ModelFiles::of_home(&Home::new(home))?;

@@ -230,8 +230,8 @@ pub fn of_recipe(
         if action.wake_on_failure {
             needs.push(Need::Wake);
         }
-        needs
-            .extend(action.error_buffers().into_values().map(|one| Need::Compile(Cow::Owned(one))));
+        let buffers = action.error_buffers.values();
+        needs.extend(buffers.map(|one| Need::Compile(Cow::Owned(one.clone()))));
     }
     needs
 }

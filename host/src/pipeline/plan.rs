@@ -112,7 +112,7 @@ fn after_failures(
         }
     };
     let wake = action.wake_on_failure && is_granted(Need::Wake, "wake_on_failure");
-    let mut buffers = action.error_buffers();
+    let mut buffers = action.error_buffers.clone();
     buffers.retain(|_, buffer| {
         is_granted(Need::Compile(Cow::Borrowed(buffer.as_str())), "error_buffer")
     });

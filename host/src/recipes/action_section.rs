@@ -43,6 +43,7 @@ pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> BTreeMap<String, A
         let task = task(reading, &table);
         let spec = ActionSpec {
             name: name.value.to_owned(),
+            error_buffers: super::error_buffers(&stage),
             stage,
             task,
             wake_on_failure: table.flag("wake_on_failure").unwrap_or(false),
@@ -72,6 +73,7 @@ fn implicit(reading: &Reading<'_>, top: &Table<'_>, name: &str, stage: &Value) -
         stage,
         task: None,
         wake_on_failure: false,
+        error_buffers: BTreeMap::new(),
         is_declared: false,
     }
 }

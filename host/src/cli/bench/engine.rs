@@ -2,6 +2,7 @@
 //! sandboxes with a durable journal, what a sandbox costs, what a host call
 //! adds, how fast a dropped file could be live.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,13 @@ pub(super) struct EngineFigures {
     /// as the engine groups them, and nothing else.
     bare_rows_per_s: f64,
     ratio_bare_rows_to_events: f64,
+    /// The same with that many rows in the journal before.
+    journal_rows: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events_per_s_full_journal: Option<f64>,
+    /// Cost of an event in a full journal against an empty one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio_cost_full_to_empty: Option<f64>,
     /// At half of the measured rate: from submission to the durable decision.
     accept_to_journaled_p50_ms: f64,
     accept_to_journaled_p99_ms: f64,
@@ -65,45 +73,81 @@ pub(super) struct EngineFigures {
     host_call_gate_us: f64,
 }
 
+/// Rate limit, cooldown and cache are switched on and looked up for each event;
+/// none of them stops one. The rules decide before the model is asked.
 const RECIPE: &str = r#"
 mode = "automated"
 [trigger]
 type = "on_mail"
 [filter]
+cooldown_key = "{{body_text}}"
+cooldown_seconds = 60
 rate_limit_window = 60
 rate_limit_max = 100000
 rate_limit_action = "drop"
+cache_ttl = 3600
 [[filter.reject]]
 field = "body_text"
 pattern = "^unsubscribe$"
-[evaluate]
-type = "hotwire"
-default_action = "log"
-[[evaluate.rules]]
-field = "body_text"
-pattern = "urgent|outage"
-action = "log"
-[[evaluate.rules]]
+[[hotwires]]
+[[hotwires.rules]]
 field = "body_text"
 pattern = "lottery"
 action = "drop"
+[[hotwires.rules]]
+field = "body_text"
+pattern = "urgent|outage"
+action = "log"
+[evaluate]
+type = "llm"
+prompt = "bench"
+fallback_action = "log"
 [actions.log]
 message = "seen: {{verdict.reason}}"
 "#;
 
-const GRANT: &str = "mode = \"automated\"\n";
+const GRANT: &str =
+    "mode = \"automated\"\nimports = [\"model\"]\n[reads]\nmodel = { prompts = [\"bench\"], models = [\"*\"] }\n";
+
+const PROMPT: &str = r#"
+name = "bench"
+version = "1"
+content = "What kind of message is this? {{envelope.body_text}}"
+[[kinds]]
+name = "noise"
+action = "drop"
+[[kinds]]
+name = "news"
+action = "log"
+"#;
+
+/// Whoever measures is operator, agent and service at once.
+const CONFIG: &str = "[roles]\naccept_advisory = true\n";
 
 pub(super) async fn measure(
     events: u32,
     rounds: u32,
+    journal_rows: u32,
     printer: &Printer,
 ) -> anyhow::Result<EngineFigures> {
     let mut rates = Vec::new();
+    let mut full_rates = Vec::new();
     let mut bare = Vec::new();
     let mut waits = Vec::new();
+    let full = match journal_rows {
+        0 => None,
+        rows => {
+            printer.talk(&format!("filling a journal with {rows} rows, this takes a while"));
+            Some(full_home(rows).await?)
+        }
+    };
     for round in 1..=rounds {
         printer.talk(&format!("round {round} of {rounds}: {events} events"));
-        rates.push(throughput(events).await?);
+        rates.push(throughput(&BenchHome::granted().await?, 0..events).await?);
+        if let Some(full) = &full {
+            let first = SAMPLE + round * events;
+            full_rates.push(throughput(full, first..first + events).await?);
+        }
         bare.push(bare_rows(events)?);
         let rate = median(rates.clone());
         waits.extend(latencies(events.min(4000), rate / 2.0).await?);
@@ -111,6 +155,7 @@ pub(super) async fn measure(
     printer.talk("sandbox");
     let sandbox = sandbox(rounds).await?;
     let events_per_s = median(rates.clone());
+    let events_per_s_full_journal = full.map(|_| median(full_rates));
     let bare_rows_per_s = median(bare);
     Ok(EngineFigures {
         rounds,
@@ -120,6 +165,9 @@ pub(super) async fn measure(
         events_per_s_rounds: rates,
         bare_rows_per_s,
         ratio_bare_rows_to_events: bare_rows_per_s / events_per_s,
+        journal_rows,
+        events_per_s_full_journal,
+        ratio_cost_full_to_empty: events_per_s_full_journal.map(|full| events_per_s / full),
         accept_to_journaled_p50_ms: percentile(waits.clone(), 0.5),
         accept_to_journaled_p99_ms: percentile(waits, 0.99),
         fsync_ms: fsync()?,
@@ -144,7 +192,8 @@ impl BenchHome {
             std::fs::create_dir_all(root.join(name))
                 .context("cannot make a folder for the measurement")?;
         }
-        std::fs::write(home.config_file(), "")?;
+        std::fs::write(home.config_file(), CONFIG)?;
+        std::fs::write(home.prompts().join("bench.toml"), PROMPT)?;
         std::fs::write(home.recipes().join("bench.toml"), RECIPE)?;
         std::fs::write(home.grants().join("bench.toml"), GRANT)?;
         Ok(Self { home })
@@ -186,9 +235,22 @@ fn draft(number: u32) -> Draft {
     }
 }
 
-/// Events per second, from the first submission to the last durable decision.
-async fn throughput(events: u32) -> anyhow::Result<f64> {
+/// Events that a full journal is made of, many times.
+const SAMPLE: u32 = 2000;
+
+/// A home whose journal has about `rows` rows: a sample that ran through the
+/// engine, and copies of its rows, each batch an hour older.
+async fn full_home(rows: u32) -> anyhow::Result<BenchHome> {
     let bench = BenchHome::granted().await?;
+    throughput(&bench, 0..SAMPLE).await?;
+    let copies = rows / SAMPLE;
+    let state = bench.home.state();
+    tokio::task::spawn_blocking(move || store::baseline::copy_rows(&state, copies)).await??;
+    Ok(bench)
+}
+
+/// Events per second, from the first submission to the last durable decision.
+async fn throughput(bench: &BenchHome, numbers: Range<u32>) -> anyhow::Result<f64> {
     let app = App::open(bench.home.clone(), Arc::new(SystemClock), Pace::Live).await?;
     ensure!(
         app.health().recipes_live == 1,
@@ -197,7 +259,9 @@ async fn throughput(events: u32) -> anyhow::Result<f64> {
     );
     let running = app.start();
     let source = source();
-    let drafts: Vec<Draft> = (0..events).map(draft).collect();
+    let events = numbers.len();
+    let before = app.store.reader().last_journal_id()?;
+    let drafts: Vec<Draft> = numbers.map(draft).collect();
     let started = Instant::now();
     for batch in drafts.chunks(BATCH) {
         while app.engine.submit(&source, batch.to_vec()).await.is_err() {
@@ -206,10 +270,10 @@ async fn throughput(events: u32) -> anyhow::Result<f64> {
     }
     app.engine.idle().await;
     let took = started.elapsed().as_secs_f64();
-    let rows = app.store.reader().last_journal_id()?;
+    let rows = app.store.reader().last_journal_id()? - before;
     running.stop().await;
-    ensure!(rows == i64::from(events), "{rows} rows of {events} events");
-    Ok(f64::from(events) / took)
+    ensure!(usize::try_from(rows)? == events, "{rows} rows of {events} events");
+    Ok(events as f64 / took)
 }
 
 /// Milliseconds from submission to the durable decision, at a steady rate.
