@@ -600,6 +600,7 @@ fn rules_of(config: &Config) -> EngineRules {
         trust: config.trust.clone(),
         enabled: config.enabled,
         switches: Switches { dry_run: config.dry_run, responder_off: !config.responder_enabled },
+        limits: config.limits,
         asserting_sources: OPERATORS_SOURCES
             .into_iter()
             .map(str::to_owned)

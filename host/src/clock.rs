@@ -31,6 +31,13 @@ impl TimestampMs {
         Self(u64::try_from(value).unwrap_or(0))
     }
 
+    /// As Python's `isoformat` writes it; empty beyond the calendar.
+    pub fn to_iso(self) -> String {
+        jiff::Timestamp::from_millisecond(self.as_i64())
+            .map(|at| at.strftime("%Y-%m-%dT%H:%M:%S.%3f+00:00").to_string())
+            .unwrap_or_default()
+    }
+
     /// `2026-02-28 09:31:41`, the form of thrall.log, in UTC.
     pub fn to_log_form(self) -> String {
         jiff::Timestamp::from_millisecond(self.as_i64())

@@ -6,6 +6,7 @@
 //! is no key here that nothing obeys.
 
 mod file;
+mod guard_section;
 mod model_section;
 pub mod old_keys;
 mod roles_section;
@@ -26,6 +27,7 @@ use crate::buffers::FlushRules;
 use crate::envelope::sender::TrustList;
 use crate::roles::Roles;
 use crate::roles::accounts::Accounts;
+use crate::sender_limits::SenderLimits;
 use crate::strict_toml::Problem;
 
 pub use file::parse;
@@ -57,6 +59,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Events that may wait in one lane before its source has to.
     pub max_pending_per_lane: usize,
+    /// How much one sender may cause, and how much there may be in all.
+    pub limits: SenderLimits,
     /// Who is operator and who is agent.
     pub roles: Roles,
     /// Where HTTP listens besides the sockets; a loopback address.

@@ -21,7 +21,7 @@ use crate::envelope::{Envelope, Field, HOST_TRIGGERS, SKILL_REQUEST, descent, re
 use crate::fault_points::{FaultHook, FaultPoint};
 use crate::grants::Authority;
 use crate::ids::{Digest, EnvelopeSeq};
-use crate::journal::{Child, Commit, CommitOutcome};
+use crate::journal::{Alert, Child, Commit, CommitOutcome};
 use crate::log_tail::Place;
 use crate::operation::Operation;
 use crate::pipeline::guard::{self, GuardRules};
@@ -30,6 +30,7 @@ use crate::pipeline::{self, RunInput, Switches, answer};
 use crate::recipes::TriggerSpec;
 use crate::recipes::registry::{Registry, Revision};
 use crate::recipes::trip_wire::{SenderOfRun, Trip, TripWire};
+use crate::sender_limits::SenderLimits;
 use crate::stage::StageLimits;
 use crate::store::{
     Accepted, Incoming, OutboxRow, PendingEvent, Reader, Review, Store, StoreError,
@@ -76,6 +77,7 @@ pub struct EngineRules {
     /// Sources whose `from_node` is believed.
     pub asserting_sources: Vec<String>,
     pub switches: Switches,
+    pub limits: SenderLimits,
 }
 
 /// Why an event was not accepted.
@@ -562,6 +564,7 @@ impl Shared {
                 now,
                 answered: *answered,
                 switches: rules.switches,
+                limits: &rules.limits,
             };
             let run =
                 tokio::time::timeout(StageLimits::RUN_TIME, pipeline::run(&self.ports, input))
@@ -589,10 +592,11 @@ impl Shared {
             (self.faults)(FaultPoint::Decided);
             match self.store.commit(commit.clone()).await {
                 Ok(CommitOutcome::Stale) => {}
-                Ok(CommitOutcome::Committed { action_name, children, .. }) => {
+                Ok(CommitOutcome::Committed { action_name, children, knock, .. }) => {
                     (self.faults)(FaultPoint::Committed);
                     *answered |= answers(&commit);
                     commit.row.action_name = action_name;
+                    commit.guarding.alert = knock.map(|reason| Alert::knock(&commit.row, reason));
                     self.queue(children, std::mem::take(&mut commit.children));
                     (self.committed)(&commit);
                     self.watch_for_trips(&commit);

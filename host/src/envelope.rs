@@ -5,6 +5,7 @@
 //! skill's answer does in `envelope/result_event.rs`, how a line of a log does
 //! in `envelope/log_line.rs`.
 
+pub mod automatic;
 pub mod body;
 pub mod descent;
 pub mod json;

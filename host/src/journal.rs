@@ -16,6 +16,7 @@ use crate::envelope::{Envelope, Field, log_line};
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::operation::PlannedOperation;
 use crate::recipes::Mode;
+use crate::sender_limits::loops::SenderHistory;
 use crate::stage::{HostCallRecord, LogLine, Usage};
 use crate::verdict::{FilterAnswer, Verdict};
 
@@ -201,6 +202,9 @@ pub struct HostInputs {
     /// Operations done in the hour before, by `recipe/kind`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub operation_counts: BTreeMap<String, u32>,
+    /// What the sender had caused, where the run wakes or writes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sender_history: Option<SenderHistory>,
     /// Events that recipes had triggered below the same root.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub descendants: Option<u32>,
@@ -234,9 +238,47 @@ pub struct Commit {
     /// One for each trigger that is carried out, in the plan's order; written
     /// with the row.
     pub children: Vec<Child>,
+    pub guarding: Guarding,
     /// The envelope is done with this row: it is the last that is expected, or
     /// the recipe ends the list.
     pub closes_envelope: bool,
+}
+
+/// What a run means for the limits of its sender; see [`crate::sender_limits`].
+#[derive(Clone, Debug, Default)]
+pub struct Guarding {
+    /// Wakes, replies and mails that the event led to.
+    pub answers: Vec<Answering>,
+    /// The row beside the run's own that stops the sender.
+    pub looped: Option<Box<Commit>>,
+    /// Of a drop: drops in an hour at which the agent is told of the sender.
+    pub knock_threshold: Option<u32>,
+    /// What the agent is told besides; never anything of a plan.
+    pub alert: Option<Alert>,
+}
+
+/// A wake, reply or mail as it counts against its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answering {
+    pub kind: &'static str,
+    /// No limit and no switch held it back.
+    pub let_through: bool,
+}
+
+/// Something that the host itself wakes the agent for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// `node`, `knock`, `global`, `skill`.
+    pub breaker_type: &'static str,
+    pub target: String,
+    pub reason: String,
+}
+
+impl Alert {
+    /// A sender was dropped again and again.
+    pub fn knock(row: &DecisionRow, reason: String) -> Self {
+        Self { breaker_type: "knock", target: row.sender_key.clone(), reason }
+    }
 }
 
 /// An event that a run triggers.
@@ -326,6 +368,11 @@ pub enum Assumption {
     RateBelow { recipe: String, sender_key: String, window: Window, below: u32 },
     /// Fewer than `below` operations of a kind of this recipe.
     OperationsBelow { recipe: String, kind: String, window: Window, below: u32 },
+    /// Fewer than `below` wakes and replies that a sender caused, in one session
+    /// or in all.
+    AnswersBelow { sender_key: String, session: Option<String>, window: Window, below: u32 },
+    /// Fewer than `below` of what a sender caused were let through.
+    LetThroughBelow { sender_key: String, window: Window, below: u32 },
     /// The cooldown has not been set since.
     CooldownUnchanged { recipe: String, key: String, last: Option<TimestampMs> },
     /// Fewer than `below` events descend from this one.
@@ -342,6 +389,8 @@ pub enum CommitOutcome {
         action_name: String,
         /// The numbers of the events that it triggered, in order.
         children: Vec<EnvelopeSeq>,
+        /// What the agent was told of a sender that knocks.
+        knock: Option<String>,
     },
     /// An assumption no longer holds; nothing was written. Decide again.
     Stale,

@@ -30,6 +30,7 @@ pub mod plain_file;
 pub mod recipes;
 pub mod rehearsal;
 pub mod roles;
+pub mod sender_limits;
 pub mod server;
 pub mod shipped;
 pub mod stage;

@@ -18,6 +18,7 @@ mod model_verdict;
 mod plan;
 pub mod ports;
 mod record;
+mod sender_limits;
 mod reply_words;
 mod run_budget;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use crate::journal::Commit;
 use crate::operation::Operation;
 use crate::recipes::matching;
 use crate::recipes::registry::Revision;
+use crate::sender_limits::SenderLimits;
 pub use plan::answers_sender;
 use ports::{FactError, Ports};
 pub use without_run::{guard_commit, revision_gone, timed_out};
@@ -49,6 +51,7 @@ pub struct RunInput<'a> {
     /// An earlier recipe has woken the agent or replied for this envelope.
     pub answered: bool,
     pub switches: Switches,
+    pub limits: &'a SenderLimits,
 }
 
 /// The operator's switches that hold back what is decided.

@@ -37,6 +37,7 @@ mod prompts;
 mod reader;
 mod reviews;
 mod revisions;
+mod sender_limits;
 mod session;
 mod status;
 #[cfg(test)]

@@ -87,6 +87,13 @@ impl EventLog {
                 row.action_name
             ));
         }
+        if let Some(looped) = &commit.guarding.looped {
+            let reason = one_line(&looped.row.reason);
+            lines.push_str(&format!("{at} [LOOP_DETECTED] {sender_key} {reason}\n"));
+        }
+        if let Some(alert) = &commit.guarding.alert {
+            lines.push_str(&format!("{at} [KNOCK_ALERT] {sender_key} {}\n", one_line(&alert.reason)));
+        }
         self.write(&lines);
     }
 

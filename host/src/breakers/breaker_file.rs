@@ -76,11 +76,11 @@ impl Trip<'_> {
             target: self.target.as_str().to_owned(),
             last_event: reason.clone(),
             reason,
-            tripped_at: to_iso(self.at),
+            tripped_at: self.at.to_iso(),
             trip_count: before.map_or(0, |one| one.trip_count).saturating_add(1),
             auto_expire_seconds: Some(seconds),
             // Beyond what a date can say, it holds as good as for ever.
-            expires_at: expires_at.map(to_iso).filter(|text| !text.is_empty()),
+            expires_at: expires_at.map(TimestampMs::to_iso).filter(|text| !text.is_empty()),
             operation: Some(self.operation.to_owned()),
         }
     }
@@ -134,13 +134,6 @@ impl BreakerFile {
             trip_count: self.trip_count,
         }
     }
-}
-
-/// As Python's `isoformat` writes it; empty beyond the calendar.
-fn to_iso(at: TimestampMs) -> String {
-    jiff::Timestamp::from_millisecond(at.as_i64())
-        .map(|at| at.strftime("%Y-%m-%dT%H:%M:%S.%3f+00:00").to_string())
-        .unwrap_or_default()
 }
 
 fn from_iso(text: &str) -> Option<TimestampMs> {

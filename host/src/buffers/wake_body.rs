@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{FlushHead, plain_text};
 use crate::clock::TimestampMs;
 use crate::envelope::Field;
-use crate::journal::DecisionRow;
+use crate::journal::{Alert, DecisionRow};
 use crate::operation::WakeMode;
 
 /// A node refuses mails beyond 48 kB; this leaves room for the rest.
@@ -97,6 +97,23 @@ fn mark_dry_run(wake: &mut Value) {
         briefing.insert("dry_run".to_owned(), json!(true));
         briefing.insert("dry_run_instructions".to_owned(), json!(DRY_RUN_INSTRUCTIONS));
     }
+}
+
+/// Under which the agent gets what the host itself has to say.
+pub const ALERT_SESSION: &str = "thrall:breaker";
+pub const ALERT_TASK: &str = "A sender was stopped, or keeps trying: look whether that is right.";
+const MAX_ALERT_CHARS: usize = 500;
+
+/// A sender was stopped, or knocks: the body that the earlier thrall sent.
+pub fn for_alert(alert: &Alert, at: TimestampMs) -> Value {
+    json!({
+        "type": "thrall_breaker",
+        "wake_agent": true,
+        "breaker_type": alert.breaker_type,
+        "target": alert.target,
+        "reason": plain_text::line(&alert.reason, MAX_ALERT_CHARS),
+        "timestamp": at.to_iso(),
+    })
 }
 
 /// A step of a plan that came to nothing, where the recipe wants the agent to

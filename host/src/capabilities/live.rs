@@ -15,6 +15,7 @@ use crate::envelope::Field;
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::CachedVerdict;
 use crate::pipeline::ports::{Answers, Cockpit, FactError, Facts, MAX_COCKPIT_BYTES, Scope};
+use crate::sender_limits::loops::SenderHistory;
 use crate::stage::{HostAnswer, HostError, HostRequest};
 use crate::store::{Reader, StoreError};
 
@@ -148,6 +149,17 @@ impl Facts for LiveFacts {
         self.reader
             .operation_count(recipe, kind, window, cap)
             .map_err(unreadable("number of operations"))
+    }
+
+    fn sender_history(
+        &self,
+        sender_key: &str,
+        session: &str,
+        now: TimestampMs,
+    ) -> Result<SenderHistory, FactError> {
+        self.reader
+            .sender_history(sender_key, session, now)
+            .map_err(unreadable("history of a sender"))
     }
 
     fn cached(&self, key: &Digest, now: TimestampMs) -> Result<Option<CachedVerdict>, FactError> {

@@ -250,6 +250,7 @@ impl Rehearsal {
             now,
             answered,
             switches: Switches::default(),
+            limits: &self.config.limits,
         };
         let mut trace = pipeline::run(ports, input).await?.trace;
         trace.action.executed = false;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Config, Source, model_section, old_keys, roles_section, switchboard_sections};
+use super::{Config, Source, guard_section, model_section, old_keys, roles_section, switchboard_sections};
 use crate::envelope::sender::{FULL_ID_LEN, MIN_PREFIX_LEN, Tier, TrustList, is_node_id};
 use crate::envelope::{HOST_TRIGGERS, log_line};
 use crate::ids::is_valid_name;
@@ -12,7 +12,7 @@ use crate::strict_toml::{self, Placed, Problem, Sink, Table};
 
 /// Every key by its table; the top level is the empty name. `sources` holds
 /// tables of the operator's own naming, each with the keys of `sources.NAME`.
-pub(super) const KEYS: [(&str, &[&str]); 12] = [
+pub(super) const KEYS: [(&str, &[&str]); 13] = [
     (
         "",
         &[
@@ -24,6 +24,7 @@ pub(super) const KEYS: [(&str, &[&str]); 12] = [
             "responder",
             "compilation",
             "promotion",
+            "guard",
             "node",
             "trust_tiers",
             "model",
@@ -59,6 +60,20 @@ pub(super) const KEYS: [(&str, &[&str]); 12] = [
     ("responder", &["enabled"]),
     ("compilation", &["interval_s", "buffers"]),
     ("promotion", &["reviewed", "corrected"]),
+    (
+        "guard",
+        &[
+            "loop_threshold",
+            "loop_threshold_sessionless",
+            "loop_threshold_sender",
+            "knock_threshold",
+            "max_replies_per_hour_per_node",
+            "max_wakes_per_hour",
+            "max_replies_per_hour",
+            "max_mails_per_hour",
+            "breaker_expire_seconds",
+        ],
+    ),
 ];
 
 /// Sources that exist without being declared.
@@ -122,6 +137,7 @@ fn read(top: &Table<'_>, accounts: &Accounts) -> Config {
         responder_enabled: switchboard_sections::responder_enabled(top),
         compilation: switchboard_sections::compilation(top),
         promotion: switchboard_sections::promotion(top),
+        limits: guard_section::limits(top),
         tick_interval: Duration::from_secs(
             top.integer("tick_interval_s", 1..=86_400).unwrap_or(DEFAULT_TICK_S),
         ),

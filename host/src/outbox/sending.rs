@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::node::{Attempt, MailCall, Node, WakeCall};
+use crate::buffers::wake_body;
 use crate::ids::Digest;
 use crate::store::{OutboxRow, WAKE};
 
@@ -18,12 +19,13 @@ pub(super) fn send(node: &dyn Node, row: &OutboxRow) -> Attempt {
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     match row.kind.as_str() {
         WAKE => {
-            let buffer = text("buffer").unwrap_or("direct");
+            let of_buffer = format!("thrall:{}", text("buffer").unwrap_or("direct"));
+            let is_alert = text("type") == Some("thrall_breaker");
             node.wake(
                 &key,
                 WakeCall {
                     body: &row.body,
-                    session: &format!("thrall:{buffer}"),
+                    session: if is_alert { wake_body::ALERT_SESSION } else { &of_buffer },
                     capability: row.capability.as_deref().unwrap_or_default(),
                     priority: row.priority.unwrap_or(USUAL_PRIORITY),
                     mode: row.mode,

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::evaluate::{Decided, fallback_action};
-use super::ports::{FactError, Ports};
+use super::ports::{EVERYBODY, FactError, Ports};
 use super::record::RunRecord;
+use super::sender_limits::{self, Held};
 use super::{RunInput, answer, reply_words};
 use crate::clock::Window;
-use crate::envelope::sender;
-use crate::grants::{Need, ReplyBody, need};
-use crate::journal::Assumption;
+use crate::envelope::{automatic, sender};
+use crate::grants::{HOURLY, Need, ReplyBody, need};
+use crate::journal::{Answering, Assumption};
 use crate::operation::{Operation, PlannedOperation};
 use crate::recipes::{ActionSpec, OnFailure};
 use crate::stage::{GuestFault, World};
@@ -28,6 +29,10 @@ pub(super) struct Planned {
     /// the place of what it denied.
     pub(super) rate_limited: bool,
     pub(super) notes: Vec<String>,
+    /// What it comes to for the sender's limits.
+    pub(super) answers: Vec<Answering>,
+    /// Why the sender is stopped.
+    pub(super) looped: Option<String>,
     /// See [`crate::journal::Delivery`].
     pub(super) wake_on_failure: bool,
     pub(super) error_buffers: BTreeMap<String, String>,
@@ -41,6 +46,8 @@ impl Planned {
             superseded: false,
             rate_limited: false,
             notes: Vec::new(),
+            answers: Vec::new(),
+            looped: None,
             wake_on_failure: false,
             error_buffers: BTreeMap::new(),
         }
@@ -90,6 +97,8 @@ pub(super) async fn apply(
         superseded,
         rate_limited,
         notes,
+        answers: ruling.answers,
+        looped: ruling.looped,
         wake_on_failure,
         error_buffers,
     })
@@ -218,6 +227,9 @@ pub fn answers_sender(operation: &Operation) -> bool {
 /// line would.
 const SUPERSEDED: &str = "superseded: this event has been answered already";
 
+/// Why a mail that nobody wrote gets no reply that nobody writes.
+const AUTOMATIC: &str = "the mail is an automatic reply itself: it is not answered by itself";
+
 /// The window of the grants' bounds on a kind's number.
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -228,11 +240,20 @@ struct Ruling<'a> {
     /// Operations that were allowed so far, by kind.
     allowed: BTreeMap<&'static str, u32>,
     hourly_denied: bool,
+    answers: Vec<Answering>,
+    looped: Option<String>,
 }
 
 impl<'a> Ruling<'a> {
     fn new(input: RunInput<'a>) -> Self {
-        Self { input, answered: input.answered, allowed: BTreeMap::new(), hourly_denied: false }
+        Self {
+            input,
+            answered: input.answered,
+            allowed: BTreeMap::new(),
+            hourly_denied: false,
+            answers: Vec::new(),
+            looped: None,
+        }
     }
 
     fn rule_on(
@@ -244,7 +265,10 @@ impl<'a> Ruling<'a> {
     ) -> Result<Vec<PlannedOperation>, FactError> {
         let mut planned = Vec::new();
         for operation in operations {
-            let denied_by = self.denial(ports, run, verdict, &operation)?;
+            let (denied_by, is_granted) = match self.refusal(run, verdict, &operation) {
+                Some(missing) => (Some(missing), false),
+                None => (self.limit(ports, run, operation.kind())?, true),
+            };
             if denied_by.is_none() {
                 self.answered |= answers_sender(&operation);
                 *self.allowed.entry(operation.kind()).or_default() += 1;
@@ -252,20 +276,24 @@ impl<'a> Ruling<'a> {
             let operation = in_namespace(self.input, run, operation);
             let held_back = self.input.switches.hold_back(&operation);
             let would_execute = held_back.filter(|_| denied_by.is_none()).map(str::to_owned);
+            if is_granted && HOURLY.contains(&operation.kind()) {
+                let let_through = denied_by.is_none() && would_execute.is_none();
+                self.answers.push(Answering { kind: operation.kind(), let_through });
+            }
             planned.push(PlannedOperation { operation, denied_by, would_execute });
         }
         Ok(planned)
     }
 
-    fn denial(
-        &mut self,
-        ports: &Ports,
-        run: &mut RunRecord,
+    /// What is missing for an operation, however often it is asked for.
+    fn refusal(
+        &self,
+        run: &RunRecord,
         verdict: &Verdict,
         operation: &Operation,
-    ) -> Result<Option<String>, FactError> {
+    ) -> Option<String> {
         if self.answered && answers_sender(operation) {
-            return Ok(Some(SUPERSEDED.to_owned()));
+            return Some(SUPERSEDED.to_owned());
         }
         if let Operation::Answer { .. } = operation {
             let flaw = answer::flaw(operation).or_else(|| {
@@ -273,14 +301,17 @@ impl<'a> Ruling<'a> {
                 (!is_question).then(|| "nobody asks: the event is no question".to_owned())
             });
             if flaw.is_some() {
-                return Ok(flaw);
+                return flaw;
             }
         }
         let body = match operation {
             Operation::Reply { .. }
                 if !sender::is_node_id(self.input.envelope.text("from_node")) =>
             {
-                return Ok(Some("nobody to reply to: the event has no sender".to_owned()));
+                return Some("nobody to reply to: the event has no sender".to_owned());
+            }
+            Operation::Reply { .. } if automatic::is_marked(self.input.envelope) => {
+                return Some(AUTOMATIC.to_owned());
             }
             Operation::Reply { body } => reply_words::origin(self.input, run, verdict, body),
             _ => ReplyBody::Template,
@@ -288,10 +319,36 @@ impl<'a> Ruling<'a> {
         let at = run.scope().as_situation();
         for need in need::of_operation(operation, at, body) {
             if let Err(denial) = self.input.authority.allow(&need) {
-                return Ok(Some(denial.to_string()));
+                return Some(denial.to_string());
             }
         }
-        self.hourly_denial(ports, run, operation.kind())
+        None
+    }
+
+    /// What is done too often: for its sender, for the recipes that answer for
+    /// it, or in all.
+    fn limit(
+        &mut self,
+        ports: &Ports,
+        run: &mut RunRecord,
+        kind: &'static str,
+    ) -> Result<Option<String>, FactError> {
+        if !HOURLY.contains(&kind) {
+            return Ok(None);
+        }
+        let in_plan = self.answers.iter().filter(|one| one.let_through).count();
+        let in_plan = u32::try_from(in_plan).unwrap_or(u32::MAX);
+        match sender_limits::check(ports, self.input, run, kind, in_plan)? {
+            Some(Held::Loop(reason)) => {
+                self.looped = Some(reason.clone());
+                Ok(Some(reason))
+            }
+            Some(Held::Rate(reason)) => {
+                self.hourly_denied = true;
+                Ok(Some(reason))
+            }
+            None => self.hourly_denial(ports, run, kind),
+        }
     }
 
     /// A bound that is used up denies; one that is not becomes an assumption,
@@ -304,14 +361,18 @@ impl<'a> Ruling<'a> {
     ) -> Result<Option<String>, FactError> {
         let window = Window::before(self.input.now, HOUR);
         let in_plan = self.allowed.get(kind).copied().unwrap_or(0);
-        for (recipe, bound) in self.input.authority.hourly(kind) {
+        let in_all = self.input.limits.in_all(kind).map(|bound| (EVERYBODY, bound));
+        for (recipe, bound) in self.input.authority.hourly(kind).into_iter().chain(in_all) {
             let done = ports.facts.operation_count(recipe, kind, window, bound)?;
             run.inputs.operation_counts.insert(format!("{recipe}/{kind}"), done);
             if done.saturating_add(in_plan) >= bound {
                 self.hourly_denied = true;
-                let denial =
-                    self.input.authority.hourly_denial(recipe, kind, done.saturating_add(in_plan));
-                return Ok(Some(denial.to_string()));
+                let asked = done.saturating_add(in_plan);
+                return Ok(Some(if recipe == EVERYBODY {
+                    format!("{asked} of {kind} in an hour in all: {bound} in [guard] of thrall.toml")
+                } else {
+                    self.input.authority.hourly_denial(recipe, kind, asked).to_string()
+                }));
             }
             run.assumptions.push(Assumption::OperationsBelow {
                 recipe: recipe.to_owned(),

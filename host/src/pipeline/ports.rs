@@ -14,6 +14,7 @@ use crate::grants::{Authority, need};
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::CachedVerdict;
 use crate::recipes::Asking;
+use crate::sender_limits::loops::SenderHistory;
 use crate::stage::{HostAnswer, HostError, HostRequest, Sandbox};
 
 /// The host's facts could not be read; nothing may be decided on a guess.
@@ -44,7 +45,8 @@ pub trait Facts: Send + Sync {
         cap: u32,
     ) -> Result<u32, FactError>;
 
-    /// Operations of a kind that a recipe had done in `window`, at most `cap`.
+    /// Operations of a kind that a recipe had done in `window`, at most `cap`; of
+    /// [`EVERYBODY`], all that were done.
     ///
     /// # Errors
     /// See [`Facts::cooldown_last`].
@@ -55,6 +57,18 @@ pub trait Facts: Send + Sync {
         window: Window,
         cap: u32,
     ) -> Result<u32, FactError>;
+
+    /// What a sender has caused lately; `session` is a
+    /// [`counted one`](crate::sender_limits::loops::counted_session).
+    ///
+    /// # Errors
+    /// See [`Facts::cooldown_last`].
+    fn sender_history(
+        &self,
+        sender_key: &str,
+        session: &str,
+        now: TimestampMs,
+    ) -> Result<SenderHistory, FactError>;
 
     /// A model's verdict kept under this key and not yet expired.
     ///
@@ -93,6 +107,9 @@ pub struct Scope {
     pub context_namespace: String,
     pub flag_namespace: String,
 }
+
+/// In the place of a recipe's name: whoever it was.
+pub const EVERYBODY: &str = "";
 
 /// The namespace of what recipes share. No recipe can have this name.
 pub const COMMON: &str = "";

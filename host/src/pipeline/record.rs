@@ -4,16 +4,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::RunInput;
 use super::evaluate::Decided;
 use super::gate::Gate;
 use super::plan::Planned;
-use super::ports::{Ports, Scope};
+use super::ports::{EVERYBODY, Ports, Scope};
+use super::{RunInput, sender_limits, without_run};
 use crate::envelope::{Field, sender};
 use crate::ids::Digest;
 use crate::journal::{
     ActionTrace, Assumption, CacheEntry, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace,
-    FilterTrace, GatherTrace, HostInputs, LikeLines, RecipeTrace, Trace, UsageTrace, decision_hash,
+    FilterTrace, GatherTrace, Guarding, HostInputs, LikeLines, RecipeTrace, Trace, UsageTrace, decision_hash,
 };
 use crate::recipes::StageSpec;
 use crate::stage::{HostCalls, LogLine, StageOutcome};
@@ -233,6 +233,17 @@ impl RunRecord {
             .actions
             .get(&decided.action)
             .and_then(|action| action.task.clone());
+        let drops_mail = executed && decided.action == "drop" && envelope.trigger == "on_mail";
+        let is_counted = drops_mail && sender_limits::counted(envelope).is_some();
+        let guarding = Guarding {
+            answers: if executed { planned.answers } else { Vec::new() },
+            looped: planned
+                .looped
+                .filter(|_| executed)
+                .map(|reason| Box::new(without_run::loop_blocked(input, reason))),
+            knock_threshold: is_counted.then_some(input.limits.knock_threshold),
+            alert: None,
+        };
         Commit {
             row,
             trace,
@@ -243,7 +254,7 @@ impl RunRecord {
                 task,
                 context_namespace: self.scope.context_namespace,
                 flag_namespace: self.scope.flag_namespace,
-                wake_bounds: owned_bounds(input.authority.hourly("wake")),
+                wake_bounds: wake_bounds(input),
                 wake_on_failure: planned.wake_on_failure,
                 error_buffers: planned.error_buffers,
                 root: envelope.root.as_ref().map_or(input.seq, |root| root.seq),
@@ -256,6 +267,7 @@ impl RunRecord {
             cache: self.cache,
             assumptions: self.assumptions,
             children: Vec::new(),
+            guarding,
             closes_envelope: false,
         }
     }
@@ -275,6 +287,7 @@ fn action_name(decided: &Decided, planned: &Planned, acts: bool, skipped: bool) 
         _ if !acts => "manual_skip".to_owned(),
         _ if !planned.completed => format!("{}_error", decided.action),
         _ if planned.superseded => "superseded".to_owned(),
+        _ if planned.looped.is_some() => "loop_held".to_owned(),
         _ if planned.rate_limited || decided.eval_type == EvalType::RateLimit => {
             "rate_limited".to_owned()
         }
@@ -283,8 +296,11 @@ fn action_name(decided: &Decided, planned: &Planned, acts: bool, skipped: bool) 
     }
 }
 
-fn owned_bounds(bounds: Vec<(&str, u32)>) -> Vec<(String, u32)> {
-    bounds.into_iter().map(|(recipe, bound)| (recipe.to_owned(), bound)).collect()
+/// Wakes an hour, by recipe and in all.
+fn wake_bounds(input: RunInput<'_>) -> Vec<(String, u32)> {
+    let by_recipe = input.authority.hourly("wake").into_iter();
+    let in_all = input.limits.in_all("wake").map(|bound| (EVERYBODY, bound));
+    by_recipe.chain(in_all).map(|(recipe, bound)| (recipe.to_owned(), bound)).collect()
 }
 
 pub(super) fn micros(duration: Duration) -> u64 {

@@ -9,9 +9,10 @@ use crate::envelope::Envelope;
 use crate::envelope::sender::{self, Tier};
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{
-    ActionTrace, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace, FilterTrace, HostInputs,
+    ActionTrace, Alert, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace, FilterTrace, Guarding, HostInputs,
     RecipeTrace, Trace, UsageTrace, decision_hash,
 };
+use crate::operation::{Operation, PlannedOperation};
 use crate::recipes::Mode;
 use crate::stage::StageLimits;
 use crate::verdict::Verdict;
@@ -38,6 +39,44 @@ pub fn guard_commit(
         closes_envelope: true,
         ..commit(&about, EvalType::Skip, "skip", stop.action_name(), verdict)
     }
+}
+
+/// The row beside a run whose wake or reply was one too many: its sender is
+/// stopped and the agent is told.
+pub(super) fn loop_blocked(input: RunInput<'_>, reason: String) -> Commit {
+    let key = sender::sender_key(input.envelope.text("from_node"));
+    let about = About {
+        seq: input.seq,
+        envelope: input.envelope,
+        tier: input.tier,
+        now: input.now,
+        recipe: "",
+        revision: Digest::ZERO,
+        mode: Mode::Automated,
+    };
+    let trip = Operation::TripBreaker {
+        target: format!("node:{key}"),
+        reason: reason.clone(),
+        expires_in_s: Some(input.limits.breaker_expire_s),
+    };
+    let verdict = Verdict::certain("loop_blocked", reason.clone());
+    let mut commit = commit(&about, EvalType::Skip, "pass", "loop_blocked", verdict);
+    let action = &mut commit.trace.action;
+    action.executed = true;
+    action.operations =
+        vec![PlannedOperation { operation: trip, denied_by: None, would_execute: None }];
+    commit.row.decision_hash = decision_hash::decision_hash(
+        "pass",
+        None,
+        input.tier,
+        &commit.trace.evaluate.result,
+        "loop_blocked",
+        &action.operations,
+        &[],
+    );
+    commit.trace.decision_hash = commit.row.decision_hash;
+    commit.guarding.alert = Some(Alert { breaker_type: "node", target: key, reason });
+    commit
 }
 
 /// The run took longer than [`StageLimits::RUN_TIME`]: nothing is performed.
@@ -158,6 +197,7 @@ fn commit(
         cache: None,
         assumptions: Vec::new(),
         children: Vec::new(),
+        guarding: Guarding::default(),
         closes_envelope: false,
     }
 }

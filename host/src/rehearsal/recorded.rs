@@ -16,6 +16,7 @@ use crate::pipeline::ports::{
     PreparedQuestion, Scope,
 };
 use crate::recipes::GatherSource;
+use crate::sender_limits::loops::SenderHistory;
 use crate::stage::{HostAnswer, HostCallRecord, HostError, HostRequest};
 
 /// The recorded calls that are still unused.
@@ -71,6 +72,15 @@ impl Facts for RecordedFacts {
     ) -> Result<u32, FactError> {
         let counts = &self.inputs.operation_counts;
         Ok(counts.get(&format!("{recipe}/{kind}")).copied().unwrap_or(0).min(cap))
+    }
+
+    fn sender_history(
+        &self,
+        _: &str,
+        _: &str,
+        _: TimestampMs,
+    ) -> Result<SenderHistory, FactError> {
+        Ok(self.inputs.sender_history.unwrap_or_default())
     }
 
     fn cached(&self, _: &Digest, _: TimestampMs) -> Result<Option<CachedVerdict>, FactError> {

@@ -12,9 +12,12 @@ use super::effects::{self, Effect};
 use super::error::{Doing, StoreError};
 use super::journal_columns::{self, DECISION, optional_text, text};
 use super::reviews;
+use super::sender_limits;
 use super::session::Session;
 use crate::ids::{Digest, EnvelopeSeq, JournalId};
-use crate::journal::{Assumption, CacheEntry, Commit, CommitOutcome, DecisionRow};
+use crate::journal::{
+    Answering, Assumption, CacheEntry, Commit, CommitOutcome, DecisionRow, Guarding,
+};
 use crate::operation::PlannedOperation;
 use crate::stage::HostCallRecord;
 
@@ -60,6 +63,9 @@ struct Prepared {
     cache: Option<CacheEntry>,
     assumptions: Vec<Assumption>,
     closes_envelope: bool,
+    answers: Vec<Answering>,
+    looped: Option<Box<Prepared>>,
+    knock_threshold: Option<u32>,
 }
 
 /// A host call as it is stored; its request and answer are JSON.
@@ -82,15 +88,19 @@ impl Prepared {
             cache,
             assumptions,
             children,
+            guarding,
             closes_envelope,
         } = commit;
+        let Guarding { answers, looped, knock_threshold, alert } = guarding;
+        let looped = looped.map(|beside| Self::new(*beside)).transpose()?.map(Box::new);
         let answerable = delivery.wake_bounds.iter().map(|(recipe, _)| recipe.clone()).collect();
         let dry_run = delivery.dry_run;
         let asks_review = reviews::is_asked_for(&row);
         let is_performed = row.mode.acts() && trace.action.executed;
         let performed: &[PlannedOperation] =
             if is_performed { &trace.action.operations } else { &[] };
-        let effects = effects::of_plan(&row, performed, &delivery)?;
+        let mut effects = effects::of_plan(&row, performed, &delivery)?;
+        effects.extend(alert.map(|alert| Effect::Enqueue(effects::alert(&alert, row.at), None)));
         let children = children::of_plan(performed, children)?;
         let host_calls = std::mem::take(&mut trace.host_calls)
             .into_iter()
@@ -113,6 +123,9 @@ impl Prepared {
             cache,
             assumptions,
             closes_envelope,
+            answers,
+            looped,
+            knock_threshold,
         })
     }
 
@@ -184,6 +197,14 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
         reviews::open(session, id, row)?;
     }
     let children = children::insert_all(session, id, &run.children)?;
+    sender_limits::count_answers(session, row, &run.answers)?;
+    if let Some(beside) = &run.looped {
+        write_beside(session, beside, &envelope)?;
+    }
+    let knock = match run.knock_threshold {
+        Some(threshold) => sender_limits::knock(session, row, threshold)?,
+        None => None,
+    };
     if let Some((key, at)) = &run.cooldown {
         session
             .connection
@@ -203,7 +224,23 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
             .and_then(|mut statement| statement.execute([row.envelope_seq]))
             .doing("mark an event as done")?;
     }
-    Ok(CommitOutcome::Committed { id, action_name, children })
+    Ok(CommitOutcome::Committed { id, action_name, children, knock })
+}
+
+/// The row that stops a sender, once for an event.
+fn write_beside(
+    session: &mut Session,
+    run: &Prepared,
+    envelope: &EnvelopeState,
+) -> Result<(), StoreError> {
+    let row = &run.row;
+    if decided(session, row.envelope_seq, &row.recipe)?.is_some() {
+        return Ok(());
+    }
+    effects::apply(session, session.next_id(), row, &[], run.dry_run, &run.effects)?;
+    let id = append_decision(session, run, &row.action_name, envelope)?;
+    insert_story(session, id, run)?;
+    sender_limits::told(session, sender_limits::LOOP, &row.sender_key, row.at)
 }
 
 struct EnvelopeState {
@@ -266,6 +303,13 @@ fn holds(session: &Session, assumption: &Assumption) -> Result<bool, StoreError>
             let count =
                 super::decision_inputs::operation_count(connection, recipe, kind, *window, *below)?;
             Ok(count < *below)
+        }
+        Assumption::AnswersBelow { sender_key, session: counted, window, below } => {
+            let counted = counted.as_deref();
+            Ok(sender_limits::answers(connection, sender_key, counted, *window)? < *below)
+        }
+        Assumption::LetThroughBelow { sender_key, window, below } => {
+            Ok(sender_limits::let_through(connection, sender_key, *window)? < *below)
         }
         Assumption::CooldownUnchanged { recipe, key, last } => {
             Ok(super::decision_inputs::cooldown_last(connection, recipe, key)? == *last)

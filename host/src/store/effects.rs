@@ -12,8 +12,9 @@ use super::outbox_rows::{self, NewRow, WAKE};
 use super::session::Session;
 use crate::buffers::{flush_policy, wake_body};
 use crate::clock::{TimestampMs, Window};
+use crate::envelope::automatic;
 use crate::ids::JournalId;
-use crate::journal::{AfterFailure, DecisionRow, Delivery, LikeLines};
+use crate::journal::{AfterFailure, Alert, DecisionRow, Delivery, LikeLines};
 use crate::operation::{Operation, OperationClass, PlannedOperation, WakeMode};
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -138,7 +139,7 @@ fn queued(
         Operation::Reply { body } => (
             format!("node/{}/{}", row.from_node, row.session_id),
             json!({"to_node": row.from_node, "session_id": row.session_id,
-                   "body": {"type": "text", "content": body}}),
+                   "body": automatic::mark(json!({"type": "text", "content": body}))}),
         ),
         Operation::Mail { to_node, session, .. } => {
             (format!("node/{to_node}/{session}"), as_json(operation)?)
@@ -167,6 +168,23 @@ fn queued(
         new.mode = Some(*mode);
     }
     Ok(new)
+}
+
+/// What the host itself wakes the agent for.
+pub(super) fn alert(alert: &Alert, at: TimestampMs) -> NewRow {
+    NewRow {
+        ordinal: 0,
+        class: OperationClass::Unkeyed,
+        kind: WAKE,
+        lane: wake_body::ALERT_SESSION.to_owned(),
+        body: wake_body::for_alert(alert, at).to_string(),
+        task: Some(wake_body::ALERT_TASK.to_owned()),
+        capability: None,
+        priority: None,
+        mode: None,
+        flush_id: None,
+        after_failure: None,
+    }
 }
 
 fn after_failure(operation: &Operation, delivery: &Delivery) -> Option<AfterFailure> {

@@ -12,6 +12,7 @@ use super::error::{Doing, StoreError};
 use super::failed_steps;
 use super::journal_columns::{self, Note, PERFORMED};
 use super::outbox_rows::{OutboxRow, OutboxState, ROW, read_row};
+use super::sender_limits;
 use super::session::Session;
 use crate::clock::TimestampMs;
 use crate::ids::Digest;
@@ -198,6 +199,9 @@ fn finish_one(session: &mut Session, end: &Finish) -> Result<(), StoreError> {
         return Ok(());
     }
     append_performed(session, &row, state, end.outcome.detail(), end.at)?;
+    if matches!(state, OutboxState::Done | OutboxState::Uncertain) {
+        sender_limits::note_sent(session, &row, end.at)?;
+    }
     if let Some(answer) = end.told() {
         continuations::answer(session, row.id, &answer)?;
     }

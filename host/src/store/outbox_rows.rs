@@ -13,6 +13,7 @@ use crate::grants::HOURLY;
 use crate::ids::{EnvelopeSeq, JournalId};
 use crate::journal::AfterFailure;
 use crate::operation::{OperationClass, WakeMode};
+use crate::pipeline::ports::EVERYBODY;
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 
@@ -244,14 +245,16 @@ pub(super) fn insert(
         .doing("add to the outbox")
 }
 
-/// Counts what is bounded by the hour, against each recipe that answers for it.
+/// Counts what is bounded by the hour, against each recipe that answers for it
+/// and against all that is done.
 fn count(session: &Session, origin: &Origin, kind: &str) -> Result<(), StoreError> {
     if !HOURLY.contains(&kind) {
         return Ok(());
     }
     let connection = &session.connection;
     let past = origin.at.minus(2 * HOUR).as_i64();
-    for recipe in &origin.answerable {
+    let answerable = origin.answerable.iter().map(String::as_str);
+    for recipe in answerable.filter(|name| *name != EVERYBODY).chain([EVERYBODY]) {
         connection
             .prepare_cached("DELETE FROM done WHERE recipe = ?1 AND kind = ?2 AND at < ?3")
             .and_then(|mut statement| statement.execute(params![recipe, kind, past]))

@@ -39,7 +39,6 @@ const PROGRAM: &str = "thrall is a program of its own";
 const SCORED: &str = "labels are scored, no text is generated";
 const EMBEDDED: &str = "only the embedded model is in this version";
 const NODE: &str = "it comes with the connection to a node";
-const LOOPS: &str = "it comes with loop detection and breakers";
 const CASCADE: &str = "each recipe has its own: write type = \"cascade\" and first = { prompt = \"triage-l1\" } under its [evaluate]";
 const PACKS: &str = "knowledge packs are not in this version";
 const MONEY: &str = "identity, wallet and settlements are not in this version";
@@ -65,7 +64,7 @@ pub const OLD_KEYS: &[OldKey] = &[
         "ignore_msg_types",
         "[\"ack\", \"delivery\", \"system\"]",
     ),
-    later("config.max_replies_per_hour_per_node", &["5"], LOOPS),
+    to("config.max_replies_per_hour_per_node", &["5"], "guard", "max_replies_per_hour_per_node", "5"),
     to("config.responder.enabled", &["true"], "responder", "enabled", "true"),
     instead(
         "config.thrall.enabled",
@@ -89,9 +88,9 @@ pub const OLD_KEYS: &[OldKey] = &[
         "write fallback_action = \"tier\" (or wake, or drop) under the recipe's [evaluate]",
     ),
     later("config.thrall.classification_ttl_days", &["30"], "the journal keeps its rows"),
-    later("config.thrall.loop_threshold", &["2"], LOOPS),
-    later("config.thrall.loop_threshold_sessionless", &["5"], LOOPS),
-    later("config.thrall.knock_threshold", &["10"], LOOPS),
+    to("config.thrall.loop_threshold", &["2"], "guard", "loop_threshold", "2"),
+    to("config.thrall.loop_threshold_sessionless", &["5"], "guard", "loop_threshold_sessionless", "5"),
+    to("config.thrall.knock_threshold", &["10"], "guard", "knock_threshold", "10"),
     to("config.thrall.trust_tiers.team", &["[]"], "trust_tiers", "team", "[]"),
     to("config.thrall.trust_tiers.known", &["[]"], "trust_tiers", "known", "[]"),
     to("config.thrall.trust_tiers.blocked", &["[]"], "trust_tiers", "blocked", "[]"),
@@ -201,10 +200,7 @@ pub(super) const SLIPS: &[(&str, &str)] = &[
     ("temperature", "not needed: labels are scored, no text is generated"),
     ("timeout", "write [model] timeout_s = 30"),
     ("prompt", "prompts are files in prompts/; a recipe names its own under [evaluate]"),
-    (
-        "breaker_expire_seconds",
-        "this version takes no key that it would not obey: it comes with breakers",
-    ),
+    ("breaker_expire_seconds", "write [guard] breaker_expire_seconds = 3600"),
     ("workers", "this version has nothing for it, and takes no key that it would not obey"),
     ("ignore", "write ignore_msg_types at the top level"),
 ];

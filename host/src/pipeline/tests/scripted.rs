@@ -22,6 +22,8 @@ use crate::pipeline::{self, RunInput};
 use crate::recipes::registry::{Candidate, Revision};
 use crate::recipes::{Known, Mode, manifest};
 use crate::rehearsal::recorded::NoMeter;
+use crate::sender_limits::SenderLimits;
+use crate::sender_limits::loops::SenderHistory;
 use crate::stage::{
     ComponentId, GuestFault, HostAnswer, HostCalls, HostError, HostRequest, Sandbox, StageLimits,
     StageOutcome, Usage,
@@ -229,6 +231,15 @@ impl Facts for Memory {
         Ok(0)
     }
 
+    fn sender_history(
+        &self,
+        _: &str,
+        _: &str,
+        _: TimestampMs,
+    ) -> Result<SenderHistory, FactError> {
+        Ok(SenderHistory::default())
+    }
+
     fn cached(&self, key: &Digest, _: TimestampMs) -> Result<Option<CachedVerdict>, FactError> {
         Ok(self.0.lock().unwrap().get(&key.to_string()).cloned())
     }
@@ -326,6 +337,7 @@ impl Play {
             now: NOW,
             answered: false,
             switches: pipeline::Switches::default(),
+            limits: &SenderLimits::default(),
         };
         let commit = pipeline::run(&self.ports, input).await.unwrap();
         if let Some(entry) = &commit.cache {

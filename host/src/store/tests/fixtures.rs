@@ -8,7 +8,7 @@ use crate::envelope::{Envelope, Field};
 use crate::ids::{Digest, EnvelopeSeq, JournalId};
 use crate::journal::{
     ActionTrace, Commit, CommitOutcome, DecisionRow, Delivery, EvalType, EvaluateTrace,
-    FilterTrace, HostInputs, RecipeTrace, Trace, UsageTrace,
+    FilterTrace, Guarding, HostInputs, RecipeTrace, Trace, UsageTrace,
 };
 use crate::operation::{Operation, PlannedOperation, WakeMode};
 use crate::recipes::Mode;
@@ -193,6 +193,7 @@ pub(crate) fn run_on(
         cache: None,
         assumptions: Vec::new(),
         children: Vec::new(),
+        guarding: Guarding::default(),
         closes_envelope: true,
     }
 }

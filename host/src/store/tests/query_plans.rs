@@ -1,7 +1,7 @@
 //! The cost of an event must not grow with the journal: nothing on its path
 //! walks through a table, and nothing is sorted that an index could deliver.
 
-use super::super::{children, decision_inputs, journal_query, outbox_rows};
+use super::super::{children, decision_inputs, journal_query, outbox_rows, sender_limits};
 use super::fixtures::*;
 
 fn plan(test: &TestStore, sql: &str) -> Vec<String> {
@@ -20,7 +20,7 @@ fn assert_bounded(test: &TestStore, sql: &str) {
     assert!(!plan.is_empty());
     for step in &plan {
         let is_table_scan = step.starts_with("SCAN ")
-            && ["journal", "envelopes", "dedupe", "payloads", "traces", "outbox", "buffers"]
+            && ["journal", "answers", "sent", "envelopes", "dedupe", "payloads", "traces", "outbox", "buffers"]
                 .iter()
                 .any(|table| step.split(' ').any(|word| word == *table));
         assert!(!is_table_scan, "{step}\n{sql}\n{plan:#?}");
@@ -30,7 +30,11 @@ fn assert_bounded(test: &TestStore, sql: &str) {
 #[test]
 fn what_a_decision_asks_goes_through_indexes() {
     let test = TestStore::new();
-    for sql in decision_inputs::STATEMENTS.into_iter().chain(children::STATEMENTS) {
+    for sql in decision_inputs::STATEMENTS
+        .into_iter()
+        .chain(children::STATEMENTS)
+        .chain(sender_limits::STATEMENTS)
+    {
         assert_bounded(&test, sql);
     }
 }
