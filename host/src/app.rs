@@ -536,8 +536,13 @@ impl App {
         let hash =
             prompts.get("triage").map_or_else(|_| "none".to_owned(), |prompt| prompt.hash.clone());
         let registry = self.registry.load();
+        let limits = self.config().limits;
         vec![
-            format!("Thrall guard initialized: backend=embedded, prompt_hash={hash}"),
+            format!(
+                "Thrall guard initialized: backend=embedded, prompt_hash={hash}, \
+                 loop_threshold={}/{}",
+                limits.loop_threshold, limits.loop_threshold_sessionless
+            ),
             format!(
                 "Thrall switchboard ready: {{'recipes': {}, 'prompts': {}}}",
                 registry.entries().len(),

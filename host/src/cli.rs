@@ -3,6 +3,7 @@
 
 mod args;
 mod bench;
+mod dev;
 mod doctor;
 mod dryrun;
 mod explain;
@@ -103,6 +104,7 @@ fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> 
         Command::Status => status::run(&home, printer),
         Command::Doctor => block_on(doctor::run(&home, printer)),
         Command::Bench(args) => block_on(bench::run(&home, &args, printer)),
+        Command::Dev(args) => block_on(dev::run(&args, printer)),
     }
 }
 

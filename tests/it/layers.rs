@@ -15,6 +15,7 @@ const LAYERS: [&[&str]; 6] = [
         "journal",
         "buffers",
         "breakers",
+        "sender_limits",
         "log_tail",
         "model",
     ],

@@ -87,6 +87,9 @@ pub(super) enum Command {
     /// Measure this machine.
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Try thrall out, without a home and without a node.
+    #[command(subcommand)]
+    Dev(DevCommand),
 }
 
 #[derive(Debug, Args)]
@@ -341,6 +344,20 @@ pub(super) enum ModelCommand {
     },
     /// Check the files on disk against the catalogue.
     Verify { names: Vec<String> },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DevCommand {
+    /// Let two doorkeepers that reply to everything face each other, each with a
+    /// home of its own in a temporary folder, over ports of this machine; ends
+    /// when they are silent. Exit code 1 if they are not within ten seconds.
+    #[command(after_help = "Examples:\n  thrall dev pair\n  thrall dev pair --unmarked --json")]
+    Pair {
+        /// Take the mark of automatic replies away on the way, so that only loop
+        /// detection is left to end it.
+        #[arg(long)]
+        unmarked: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,7 +2,7 @@
 //! all of it ends. The ways in are opened in `serve/doors.rs`, what is said
 //! about who is who is in `serve/separation.rs`.
 
-mod doors;
+pub(super) mod doors;
 mod separation;
 
 use std::path::Path;

@@ -36,18 +36,30 @@ pub(super) async fn open(
         listeners.spawn(socket(listener, state.clone(), door, roles, stopped.clone()));
     }
     if let Some(address) = app.config().http {
-        let tokens = Tokens::of_home(&app.home, doors(app))?;
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot listen on {address} ([http] listen)"))?;
         let own = listener.local_addr()?;
         printer.talk(&format!("HTTP on http://{own}, tokens in {}", app.home.tokens().display()));
-        let stop = stop(stopped.clone());
-        listeners.spawn(async move {
-            report(server::listen_port(listener, state, tokens, stop).await);
-        });
+        listeners.spawn(port(app, reloader, listener, stopped)?);
     }
     Ok(listeners)
+}
+
+/// Serves a port until `stopped` says so.
+///
+/// # Errors
+/// When a token cannot be read or made.
+pub(in crate::cli) fn port(
+    app: &Arc<App>,
+    reloader: &Arc<Reloader>,
+    listener: TcpListener,
+    stopped: &watch::Receiver<bool>,
+) -> anyhow::Result<impl Future<Output = ()> + Send + use<>> {
+    let tokens = Tokens::of_home(&app.home, doors(app))?;
+    let state = server_state(app, reloader);
+    let stop = stop(stopped.clone());
+    Ok(async move { report(server::listen_port(listener, state, tokens, stop).await) })
 }
 
 fn doors(app: &App) -> Vec<Door> {
