@@ -30,17 +30,39 @@ pub struct Scenario {
 
 /// One thing that happens.
 pub enum Step {
-    Event { source: String, event: Value },
-    Batch { source: String, events: Vec<Value> },
-    Ask { event: Value },
+    Event {
+        source: String,
+        event: Value,
+    },
+    Batch {
+        source: String,
+        events: Vec<Value>,
+    },
+    Ask {
+        event: Value,
+    },
     Wait(u64),
     Tick,
-    Write { path: String, text: String },
-    Remove { path: String },
-    Rename { from: String, to: String },
+    Write {
+        path: String,
+        text: String,
+    },
+    Remove {
+        path: String,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
     Reload,
     Restart,
-    Run { args: Vec<String>, code: i32, says: String },
+    /// A node is there from the next start on.
+    Connect,
+    Run {
+        args: Vec<String>,
+        code: i32,
+        says: String,
+    },
 }
 
 impl Scenario {
@@ -172,6 +194,8 @@ fn step(value: &Value, name: &str, line: usize) -> Vec<Step> {
         Step::Reload
     } else if members.contains_key("restart") {
         Step::Restart
+    } else if members.contains_key("connect") {
+        Step::Connect
     } else if let Some(args) = members.get("run") {
         let args = args.as_array().unwrap().iter().map(|arg| arg.as_str().unwrap().to_owned());
         let code = i32::try_from(value["code"].as_i64().unwrap_or(0)).unwrap();
