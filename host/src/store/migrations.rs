@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::error::{Doing, StoreError};
 
 /// In order; the position plus one is the schema's version.
-const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/V1__initial.sql"),
     include_str!("../../migrations/V2__lineage.sql"),
     include_str!("../../migrations/V3__grants.sql"),
