@@ -89,17 +89,18 @@ impl Scenario {
         };
         let mut recipes = files(folder, "recipes", true);
         let mut prompts = files(folder, "prompts", false);
+        let mut grants = files(folder, "grants", true);
         for (place, fixture) in
             head.get("fixtures").and_then(toml::Value::as_table).into_iter().flatten()
         {
             let from = super::root().join("../fixtures").join(fixture.as_str().unwrap());
             let text = std::fs::read_to_string(from).unwrap();
+            let stem = |file: &str| file.trim_end_matches(".toml").to_owned();
             match place.split_once('/').unwrap() {
-                ("recipes", file) => {
-                    recipes.push((file.trim_end_matches(".toml").to_owned(), text));
-                }
+                ("recipes", file) => recipes.push((stem(file), text)),
+                ("grants", file) => grants.push((stem(file), text)),
                 ("prompts", file) => prompts.push((file.to_owned(), text)),
-                _ => panic!("{name}: fixtures go to recipes/ or prompts/, not to {place}"),
+                _ => panic!("{name}: fixtures go to recipes/, grants/ or prompts/, not to {place}"),
             }
         }
         assert!(!text("title").is_empty(), "{name}: a scenario says what it shows");
@@ -109,7 +110,7 @@ impl Scenario {
             shipped: texts("shipped"),
             ungranted: texts("ungranted"),
             recipes,
-            grants: files(folder, "grants", true),
+            grants,
             prompts,
             model: tables("model"),
             has_node: head.contains_key("node"),
