@@ -17,7 +17,7 @@ const SKILL: &str = "mode = \"disabled\"\n[trigger]\ntype = \"on_event\"\n[evalu
     type = \"hotwire\"\ndefault_action = \"ask\"\n[actions.ask]\ntype = \"act\"\nskill = \"echo\"\n\
     error_buffer = \"errors\"\n";
 
-/// Two mails wait in mail-digest, nothing in errors, whose recipe is disabled.
+/// Two mails of one sender, and so in order, wait in mail-digest, nothing in errors, whose recipe is disabled.
 fn home() -> TestHome {
     let home = TestHome::new();
     home.write("recipes/collect.toml", COLLECT);
@@ -27,7 +27,7 @@ fn home() -> TestHome {
     }
     home.ingest(&lines([
         mail("m1", &node(7), "hello"),
-        mail("m2", &node(8), "\u{1b}[2Jnews\nof two lines"),
+        mail("m2", &node(7), "\u{1b}[2Jnews\nof two lines"),
     ]))
     .ok();
     home
