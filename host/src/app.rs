@@ -1,8 +1,10 @@
 //! The composition root: from a home and its configuration to running
 //! services. Nothing else constructs live ones. Loading recipes is in
 //! `app/recipe_loading.rs`, when to do it in `app/reload.rs`, performing in
-//! `app/performing.rs`, following logs in `app/log_watch.rs`.
+//! `app/performing.rs`, following logs in `app/log_watch.rs`, what buffers hold
+//! in `app/buffer_listing.rs`.
 
+pub mod buffer_listing;
 pub mod changes;
 pub mod grant_files;
 pub mod health;
@@ -47,9 +49,10 @@ use crate::pipeline::ports::{Cockpit, Ports};
 use crate::recipes::registry::{Registry, State, Terms};
 use crate::recipes::trip_wire::Trip;
 use crate::roles;
-use crate::store::{Reader, Store, TrippedRevision};
+use crate::store::{Reader, Store, StoreError, TrippedRevision};
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
+use buffer_listing::{Flushed, ListedBuffer};
 use health::Health;
 use log_watch::LogWatch;
 use recipe_loading::RecipeLoader;
@@ -209,6 +212,9 @@ impl App {
         let cockpit = cockpit.unwrap_or_else(|| Arc::new(NoNode));
         let config = Config::load(&home.config_file())?;
         let store = Arc::new(Store::open(&home.state(), clock.now())?);
+        if node.is_some() {
+            store.release_held(clock.now()).await?;
+        }
         let reader = Arc::new(Reader::open(&home.state())?);
         let Deciders { sandbox, questions, loader, prompt_problems } =
             deciders_with(&home, &config, models, worker_program)?;
@@ -346,6 +352,25 @@ impl App {
         if let Err(error) = due {
             tracing::error!(%error, "cannot flush buffers, tried again");
         }
+    }
+
+    /// Every buffer, with who fills it and when it is flushed.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn buffers(&self) -> Result<Vec<ListedBuffer>, StoreError> {
+        let stored = self.store.reader().buffers(self.clock.now())?;
+        let config = self.config();
+        Ok(buffer_listing::listing(stored, &self.registry.load(), &config.compilation))
+    }
+
+    /// Flushes a buffer for the operator.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn flush_buffer(&self, name: String) -> Result<Flushed, StoreError> {
+        let dry_run = self.config().dry_run;
+        flush_buffer(&self.store, name, self.clock.now(), dry_run).await
     }
 
     /// Reads thrall.toml again, whole or not at all. What is read only at the
@@ -550,6 +575,21 @@ impl App {
             ),
         ]
     }
+}
+
+/// Flushes a buffer, also where no service runs.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn flush_buffer(
+    store: &Store,
+    name: String,
+    now: TimestampMs,
+    dry_run: bool,
+) -> Result<Flushed, StoreError> {
+    let flushes = store.flush_buffer(name.clone(), now, dry_run).await?;
+    let briefings = flushes.into_iter().map(|head| head.artifact).collect();
+    Ok(Flushed { buffer: name, briefings })
 }
 
 /// What holds for all recipes of a home.

@@ -13,10 +13,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::TimestampMs;
 
 /// One collected message. Every text in it is the sender's or a model's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BufferItem {
     pub at: TimestampMs,
     pub recipe: String,
@@ -32,11 +34,12 @@ pub struct BufferItem {
     pub is_priority: bool,
     pub body: String,
     /// Lines of a log that are alike, of which `body` is the first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lines: Option<GatheredLines>,
 }
 
 /// Many lines in the place of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatheredLines {
     pub file: String,
     /// What they have in common.
@@ -54,6 +57,8 @@ pub enum FlushCause {
     Threshold(u32),
     /// With the seconds that the oldest item had waited.
     Timer(u64),
+    /// Somebody asked for it.
+    Operator,
 }
 
 impl fmt::Display for FlushCause {
@@ -62,6 +67,7 @@ impl fmt::Display for FlushCause {
             Self::Keyword(word) => write!(f, "keyword:{word}"),
             Self::Threshold(count) => write!(f, "threshold:{count}"),
             Self::Timer(seconds) => write!(f, "timer:{seconds}s"),
+            Self::Operator => f.write_str("operator"),
         }
     }
 }
@@ -75,6 +81,13 @@ pub struct FlushRules {
     pub intervals: BTreeMap<String, Duration>,
     /// The operator's switch: the wake says that it is only to be reported on.
     pub dry_run: bool,
+}
+
+impl FlushRules {
+    /// How long items of a buffer wait at most.
+    pub fn interval_of(&self, buffer: &str) -> Duration {
+        self.intervals.get(buffer).copied().unwrap_or(self.interval)
+    }
 }
 
 /// What a flush is, apart from its items.

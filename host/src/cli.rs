@@ -3,6 +3,8 @@
 
 mod args;
 mod bench;
+mod buffer;
+mod context;
 mod dev;
 mod doctor;
 mod dryrun;
@@ -14,6 +16,7 @@ mod ingest;
 mod init;
 mod journal;
 mod model;
+mod outbox;
 pub mod printer;
 mod progress;
 mod recipe;
@@ -21,6 +24,7 @@ mod recipe_build;
 mod recipe_history;
 mod recipe_limits;
 mod recipe_mode;
+mod recipe_names;
 mod recipe_new;
 mod review;
 mod serve;
@@ -99,6 +103,9 @@ fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> 
         Command::Journal(args) => journal::run(&home, &args, printer),
         Command::Recipe(args) => block_on(recipe::run(&home, &args, printer)),
         Command::Review(args) => block_on(review::run(&home, &args, printer)),
+        Command::Outbox(args) => block_on(outbox::run(&home, &args, printer)),
+        Command::Buffer(args) => block_on(buffer::run(&home, &args, printer)),
+        Command::Context(args) => block_on(context::run(&home, &args, printer)),
         Command::Grant(args) => block_on(grant::run(&home, &args, printer)),
         Command::Model(args) => model::run(&home, &args, printer),
         Command::Status => status::run(&home, printer),

@@ -33,7 +33,8 @@ use crate::recipes::trip_wire::{SenderOfRun, Trip, TripWire};
 use crate::sender_limits::SenderLimits;
 use crate::stage::StageLimits;
 use crate::store::{
-    Accepted, Incoming, OutboxRow, PendingEvent, Reader, Review, Store, StoreError,
+    Accepted, Incoming, Ordered, OutboxOrder, OutboxRow, PendingEvent, Reader, Review, Store,
+    StoreError,
 };
 use lanes::Lanes;
 use questions::Asker;
@@ -383,6 +384,15 @@ impl Engine {
     /// When the store cannot be written.
     pub async fn review(&self, review: Review) -> Result<bool, StoreError> {
         self.shared.store.review(review).await
+    }
+
+    /// Carries out the operator's word on a row of the outbox; see
+    /// [`Store::order`].
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn order(&self, id: i64, order: OutboxOrder) -> Result<Ordered, StoreError> {
+        self.shared.store.order(id, order, self.now()).await
     }
 
     /// The operator's master switch.

@@ -4,9 +4,12 @@
 //! `server/routes.rs`; who is let in at a socket is in `server/peers.rs`, at
 //! the port in `server/port.rs`. Errors are RFC 9457 problem documents.
 
+mod buffers;
+mod context;
 mod events;
 mod grants;
 mod health;
+mod outbox;
 mod peers;
 mod port;
 mod port_checks;
@@ -25,13 +28,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 
+use crate::app::buffer_listing::{Flushed, ListedBuffer};
 use crate::app::health::Health;
 use crate::app::listings::{GrantsListing, RecipesListing};
 use crate::config::Source;
 use crate::engine::Engine;
 use crate::roles::Role;
+use crate::store::StoreError;
 
 pub use events::EventAnswer;
+pub use outbox::{OutboxStand, OutboxWish};
 pub use peers::listen;
 pub use port::listen_port;
 pub use review::Said;
@@ -83,8 +89,8 @@ impl Door {
     }
 }
 
-/// Something that takes a while and gives no answer.
-pub type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Something that takes a while.
+pub type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What handlers need.
 #[derive(Clone)]
@@ -93,8 +99,11 @@ pub struct ServerState {
     pub health: Arc<dyn Fn() -> Health + Send + Sync>,
     pub recipes: Arc<dyn Fn() -> RecipesListing + Send + Sync>,
     pub grants: Arc<dyn Fn() -> GrantsListing + Send + Sync>,
+    pub buffers: Arc<dyn Fn() -> Result<Vec<ListedBuffer>, StoreError> + Send + Sync>,
+    /// Flushes the buffer of that name.
+    pub flush: Arc<dyn Fn(String) -> Job<Result<Flushed, StoreError>> + Send + Sync>,
     /// Reads the folders again.
-    pub reload: Arc<dyn Fn() -> Job + Send + Sync>,
+    pub reload: Arc<dyn Fn() -> Job<()> + Send + Sync>,
 }
 
 /// What the handlers of one door need.

@@ -8,6 +8,7 @@
 
 mod accept;
 pub mod baseline;
+mod buffer_list;
 mod checkpointer;
 mod children;
 mod commit;
@@ -29,8 +30,11 @@ mod journal_columns;
 mod journal_list;
 mod journal_query;
 mod log_positions;
+mod memory_list;
 mod migrations;
 mod outbox_ends;
+mod outbox_list;
+mod outbox_orders;
 mod outbox_rows;
 mod process_lock;
 mod prompts;
@@ -54,14 +58,20 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use accept::{Accepted, DEDUPE_AGE, Incoming};
+pub use buffer_list::{ListedItem, StoredBuffer};
 pub use children::TriggeredEvent;
 pub use continuations::{CONTINUATION_AGE, Continuation, SkillAnswer};
 pub use error::StoreError;
 pub use event_story::{EventStory, PendingEvent, StoredEnvelope, StoryKey};
 pub use grant_history::{PastGrant, TrippedRevision};
 pub use journal_list::{JournalEntry, JournalFilter, JournalRecord, JournalStory, PerformedRow};
+pub use memory_list::{ContextEntry, FlagEntry, Memories, MemoryFilter};
 pub use outbox_ends::{Finish, Outcome};
-pub use outbox_rows::{BRIEFING, LONGEST_RETRY, OutboxRow, OutboxState, WAKE};
+pub use outbox_list::{OutboxEntry, OutboxFilter};
+pub use outbox_orders::{Ordered, OutboxOrder};
+pub use outbox_rows::{
+    BRIEFING, LONGEST_RETRY, NO_NODE, OutboxRow, OutboxState, UnknownState, WAKE,
+};
 pub use prompts::PromptVersion;
 pub use reader::Reader;
 pub use reviews::{Review, ReviewCounts, ReviewEntry};

@@ -227,10 +227,12 @@ fn grant(text: &str) -> toml::Table {
 }
 
 /// The recipes of the page, with the world of the component that each names.
-const EXAMPLES: [(&str, Option<&str>); 10] = [
+const EXAMPLES: [(&str, Option<&str>); 12] = [
     ("alarm-words", None),
     ("queue-watch", None),
     ("kind-triage", None),
+    ("mail-check", None),
+    ("weather-answer", None),
     ("only-thanks", Some("filter")),
     ("stopped-sender", Some("filter")),
     ("frequent-sender", Some("hotwire")),

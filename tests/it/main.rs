@@ -12,6 +12,8 @@
 mod adversity;
 mod authoring;
 mod bad_input;
+mod buffers;
+mod context;
 mod dryrun_changes_nothing;
 mod evaluators;
 mod fault_points;
@@ -30,6 +32,7 @@ mod log_tail;
 mod message_is_data;
 mod modes;
 mod old_scripts;
+mod outbox;
 mod pair;
 mod python_recipe;
 mod questions;

@@ -159,9 +159,8 @@ impl Service {
 
 async fn play(scenario: &Scenario, home: &TestHome) -> Outcome {
     let clock = Arc::new(SimClock::at(START));
-    let node = scenario
-        .has_node
-        .then(|| Arc::new(outside::ScriptedNode::new(&scenario.node)) as Arc<dyn Node>);
+    let connect = || Arc::new(outside::ScriptedNode::new(&scenario.node)) as Arc<dyn Node>;
+    let mut node = scenario.has_node.then(connect);
     let mut service = Service::start(scenario, home, &clock, &node).await;
     let mut answers = Vec::new();
     for step in &scenario.steps {
@@ -212,6 +211,11 @@ async fn play(scenario: &Scenario, home: &TestHome) -> Outcome {
             }
             Step::Restart => {
                 service.end().await;
+                service = Service::start(scenario, home, &clock, &node).await;
+            }
+            Step::Connect => {
+                service.end().await;
+                node = Some(connect());
                 service = Service::start(scenario, home, &clock, &node).await;
             }
             // The database is the service's: it has to end for a while.

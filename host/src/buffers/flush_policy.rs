@@ -43,12 +43,26 @@ pub fn by_timer(
     last_flush: Option<TimestampMs>,
     interval: Duration,
 ) -> Option<FlushCause> {
-    let start = last_flush.map_or(oldest_item, |last| last.max(oldest_item));
+    let start = start(oldest_item, last_flush);
     let is_due = start.plus(interval) <= now || start > now.plus(interval);
     is_due.then(|| {
         let waited = Duration::from_millis(now.0.saturating_sub(start.0));
         FlushCause::Timer(waited.as_secs())
     })
+}
+
+/// When the clock flushes what waits, if nothing does so before.
+pub fn timer_at(
+    oldest_item: TimestampMs,
+    last_flush: Option<TimestampMs>,
+    interval: Duration,
+) -> TimestampMs {
+    start(oldest_item, last_flush).plus(interval)
+}
+
+/// From when on the interval counts.
+fn start(oldest_item: TimestampMs, last_flush: Option<TimestampMs>) -> TimestampMs {
+    last_flush.map_or(oldest_item, |last| last.max(oldest_item))
 }
 
 /// Both in lower case. A side of the word that is not a letter, digit or `_`

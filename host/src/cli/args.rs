@@ -74,6 +74,15 @@ pub(super) enum Command {
     /// Look at runs that ask for it, and say whether they were right.
     #[command(subcommand)]
     Review(ReviewCommand),
+    /// What waits to be performed, what came to nothing, and what is done about it.
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
+    /// What is collected for the agent, and when it gets it.
+    #[command(subcommand)]
+    Buffer(BufferCommand),
+    /// What recipes remember.
+    #[command(subcommand)]
+    Context(ContextCommand),
     /// Show, plan, give and take what recipes may do (the operator's).
     #[command(subcommand)]
     Grant(GrantCommand),
@@ -256,6 +265,55 @@ pub(super) enum ReviewCommand {
         action: String,
         #[arg(long)]
         note: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum OutboxCommand {
+    /// Rows of every state, newest first.
+    List {
+        /// pending, attempting, done, recorded, failed, held, uncertain or dropped.
+        #[arg(long)]
+        state: Option<String>,
+        #[arg(long)]
+        recipe: Option<String>,
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Try a failed, held or uncertain row again (the operator's). One that is uncertain may
+    /// arrive twice. Later steps of its plan that were not performed are rows of their own.
+    Retry { id: i64 },
+    /// Give a row up (the operator's). It stays in the list; later steps of its plan are not
+    /// performed, and a briefing takes its wake with it.
+    Drop { id: i64 },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BufferCommand {
+    /// Every buffer: how full, who fills it, when it is flushed.
+    List,
+    /// What is in one, newest first.
+    Show {
+        name: String,
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Make a briefing of what waits in it and wake the agent, now (the operator's).
+    Flush { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ContextCommand {
+    /// Values by recipe and session, and flags, with their expiry, newest first.
+    Show {
+        #[arg(long)]
+        recipe: Option<String>,
+        /// Of one session; flags belong to none and are left out.
+        #[arg(long)]
+        session: Option<String>,
+        /// Of values, and of flags.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
     },
 }
 

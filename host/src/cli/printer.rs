@@ -3,9 +3,12 @@
 //! terminal escape in it.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+
+use super::Outcome;
 
 /// Writes results. `json` switches data, never talk.
 pub struct Printer {
@@ -78,6 +81,12 @@ impl Printer {
         }
     }
 
+    /// Says why not.
+    pub fn no(&self, why: &str) -> Outcome {
+        self.talk(why);
+        Outcome::No
+    }
+
     /// An error with its causes, outermost first.
     pub fn error(&self, error: &anyhow::Error) {
         let mut text = format!("error: {error}");
@@ -100,6 +109,17 @@ fn is_deceptive(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// A length of time in its largest unit.
+pub fn span(length: Duration) -> String {
+    let seconds = length.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
 /// The first `max` characters, with an ellipsis where something was cut.
 pub fn shorten(text: &str, max: usize) -> String {
     let mut kept: String = text.chars().take(max).collect();
@@ -117,6 +137,12 @@ mod tests {
     #[test]
     fn escapes_and_reversals_become_visible() {
         assert_eq!(plain("a\u{1b}[2Jb\u{202e}c\u{7}\u{200b}d"), "a·[2Jb·c··d");
+    }
+
+    #[test]
+    fn a_span_has_one_unit() {
+        let spans = [0, 59, 60, 3599, 3600, 172_799, 172_800].map(Duration::from_secs).map(span);
+        assert_eq!(spans, ["0s", "59s", "1m", "59m", "1h", "47h", "2d"]);
     }
 
     #[test]

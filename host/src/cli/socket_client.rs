@@ -1,4 +1,4 @@
-//! Talks to a running service over its operator socket.
+//! Talks to a running service over its socket for this user.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +7,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::home::Home;
@@ -32,6 +34,26 @@ impl SocketClient {
             }
         }
         None
+    }
+
+    /// Asks for something.
+    ///
+    /// # Errors
+    /// When the service cannot be reached, or cannot answer now.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Told<T>> {
+        told(self.request(Method::GET, path, Vec::new()).await?)
+    }
+
+    /// Wants something done.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Told<T>> {
+        told(self.request(Method::POST, path, body).await?)
     }
 
     /// Says something about a run. False: there is no such decision.
@@ -94,9 +116,81 @@ impl SocketClient {
     }
 }
 
+/// What a service answered.
+pub(super) enum Told<T> {
+    Answer(T),
+    /// It says no, in a sentence for the user.
+    No(String),
+}
+
+fn told<T: DeserializeOwned>((status, body): (StatusCode, Bytes)) -> anyhow::Result<Told<T>> {
+    if status.is_success() {
+        let answer = serde_json::from_slice(&body)
+            .context("the service's answer cannot be read: is it of another version?")?;
+        return Ok(Told::Answer(answer));
+    }
+    let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
+    match status {
+        StatusCode::NOT_FOUND if problem.kind.ends_with(":no_such_route") => {
+            Ok(Told::No("only the operator may do that, over run/operator.sock".to_owned()))
+        }
+        StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
+            Ok(Told::No(problem.detail))
+        }
+        _ => bail!("the service answered {status}: {}", String::from_utf8_lossy(&body)),
+    }
+}
+
+/// What is read of an error's document.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    detail: String,
+}
+
+/// A path with a question behind it; absent parts are left out.
+pub(super) fn target(path: &str, query: &[(&str, Option<String>)]) -> String {
+    let mut target = path.to_owned();
+    let given = query.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+    for (index, (key, value)) in given.enumerate() {
+        target.push(if index == 0 { '?' } else { '&' });
+        target.push_str(&format!("{key}={}", encoded(value)));
+    }
+    target
+}
+
+/// A text as a part of a path or of a question.
+pub(super) fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => encoded.push(byte.into()),
+            other => encoded.push_str(&format!("%{other:02X}")),
+        }
+    }
+    encoded
+}
+
 /// What became of a batch.
 pub(super) enum Sent {
     Answered(Vec<EventAnswer>),
     /// A lane is full: try again in a moment.
     Busy,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_name_holds_stays_one_part_of_a_path() {
+        assert_eq!(encoded("mail-digest"), "mail-digest");
+        assert_eq!(encoded("../a b?c=\u{e9}"), "%2E%2E%2Fa%20b%3Fc%3D%C3%A9");
+        let query =
+            [("recipe", None), ("state", Some("a&b".to_owned())), ("limit", Some("5".to_owned()))];
+        assert_eq!(target("/x", &query), "/x?state=a%26b&limit=5");
+        assert_eq!(target("/x", &[("recipe", None)]), "/x");
+    }
 }

@@ -16,7 +16,8 @@ use crate::fault_points::{FaultHook, FaultPoint};
 use crate::ids::{Digest, JournalId};
 use crate::operation::Operation;
 use crate::store::{
-    BRIEFING, Finish, LONGEST_RETRY, OutboxRow, Outcome, SkillAnswer, Store, StoreError, WAKE,
+    BRIEFING, Finish, LONGEST_RETRY, NO_NODE, OutboxRow, Outcome, SkillAnswer, Store, StoreError,
+    WAKE,
 };
 
 /// Rows that are taken at once and finished in one transaction.
@@ -140,9 +141,7 @@ impl Performer {
             WAKE => Ok(Outcome::Recorded {
                 detail: "kept for the agent; no node is connected".to_owned(),
             }),
-            "reply" | "mail" | "skill" => {
-                Ok(Outcome::Held { reason: "no node is connected".to_owned() })
-            }
+            "reply" | "mail" | "skill" => Ok(Outcome::Held { reason: NO_NODE.to_owned() }),
             other => Ok(Outcome::Held { reason: format!("{other} is not performed here") }),
         }
     }

@@ -5,6 +5,8 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::store::StoreError;
+
 /// An error for the caller: a status, a stable word, what to try.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -44,6 +46,11 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// The database cannot be read or written.
+pub(super) fn unavailable(error: &StoreError) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", error.to_string())
 }
 
 pub(super) async fn no_such_route(uri: Uri) -> Problem {

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::DoorState;
-use super::problem::Problem;
+use super::problem::{Problem, unavailable};
 use crate::roles::Role;
 use crate::store::{Review, ReviewEntry};
 
@@ -83,8 +83,4 @@ pub(super) async fn post(
         }
         Err(error) => Err(unavailable(&error)),
     }
-}
-
-fn unavailable(error: &crate::store::StoreError) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", error.to_string())
 }

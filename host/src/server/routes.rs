@@ -3,7 +3,9 @@
 
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::{DoorState, events, grants, health, questions, recipes, reload, review};
+use super::{
+    DoorState, buffers, context, events, grants, health, outbox, questions, recipes, reload, review,
+};
 use crate::roles::Role;
 
 /// Methods that routes take.
@@ -46,9 +48,10 @@ impl Route {
 const EVERYBODY: &[Role] = &[Role::Operator, Role::Agent, Role::Source];
 /// Nothing that only they may do changes what a recipe may.
 const OPERATOR_AND_AGENT: &[Role] = &[Role::Operator, Role::Agent];
+const OPERATOR: &[Role] = &[Role::Operator];
 
 /// Every route, with the roles that have it.
-pub static ROUTES: [Route; 8] = [
+pub static ROUTES: [Route; 14] = [
     Route {
         method: Method::Post,
         path: "/thrall/events",
@@ -97,6 +100,44 @@ pub static ROUTES: [Route; 8] = [
         path: "/thrall/review/{id}",
         roles: OPERATOR_AND_AGENT,
         handler: |method| on(method, review::post),
+    },
+    Route {
+        method: Method::Get,
+        path: "/thrall/outbox",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, outbox::list),
+    },
+    // Sends again what may have arrived, or gives up what a recipe was granted.
+    Route {
+        method: Method::Post,
+        path: "/thrall/outbox/{id}",
+        roles: OPERATOR,
+        handler: |method| on(method, outbox::post),
+    },
+    Route {
+        method: Method::Get,
+        path: "/thrall/buffers",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, buffers::list),
+    },
+    Route {
+        method: Method::Get,
+        path: "/thrall/buffers/{name}",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, buffers::show),
+    },
+    // Wakes the agent, which costs what the operator pays, beyond any grant.
+    Route {
+        method: Method::Post,
+        path: "/thrall/buffers/{name}/flush",
+        roles: OPERATOR,
+        handler: |method| on(method, buffers::flush),
+    },
+    Route {
+        method: Method::Get,
+        path: "/thrall/context",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, context::get),
     },
 ];
 

@@ -53,7 +53,7 @@ fn wanted(session: &Session, id: i64) -> Result<Option<AfterFailure>, StoreError
 }
 
 /// Later steps count on the earlier ones.
-fn stop_the_rest(
+pub(super) fn stop_the_rest(
     session: &mut Session,
     failed: &OutboxRow,
     at: TimestampMs,

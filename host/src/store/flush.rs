@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::Store;
 use super::error::{Doing, StoreError};
-use super::outbox_rows::{self, NewRow};
+use super::journal_columns::{self, Note, PERFORMED};
+use super::outbox_rows::{self, NewRow, OutboxState};
 use super::reader::Reader;
 use super::session::Session;
 use crate::buffers::wake_body::{self, FlushStats};
@@ -60,17 +61,45 @@ impl Store {
         let dry_run = rules.dry_run;
         let mut flushes = Vec::new();
         for due in self.writer.run(1, move |session| due(session, now, &rules)).await? {
-            loop {
-                let step = due.clone();
-                let flushed = self
-                    .writer
-                    .run(STEP_WEIGHT, move |session| flush_step(session, &step, now, dry_run))
-                    .await?;
-                let Some(head) = flushed else { break };
-                flushes.push(head);
-            }
+            flushes.extend(self.flush_steps(due, now, dry_run).await?);
         }
         Ok(flushes)
+    }
+
+    /// Flushes what waits in a buffer, whatever the clock says: the operator's
+    /// word. Nothing is returned where nothing waits.
+    ///
+    /// # Errors
+    /// As [`Self::flush_due`].
+    pub async fn flush_buffer(
+        &self,
+        buffer: String,
+        now: TimestampMs,
+        dry_run: bool,
+    ) -> Result<Vec<FlushHead>, StoreError> {
+        let name = buffer.clone();
+        let upto = self.writer.run(1, move |session| last_waiting(session, &name)).await?;
+        let Some(upto) = upto else { return Ok(Vec::new()) };
+        let due = Due { buffer, cause: FlushCause::Operator, upto };
+        self.flush_steps(due, now, dry_run).await
+    }
+
+    async fn flush_steps(
+        &self,
+        due: Due,
+        now: TimestampMs,
+        dry_run: bool,
+    ) -> Result<Vec<FlushHead>, StoreError> {
+        let mut flushes = Vec::new();
+        loop {
+            let step = due.clone();
+            let flushed = self
+                .writer
+                .run(STEP_WEIGHT, move |session| flush_step(session, &step, now, dry_run))
+                .await?;
+            let Some(head) = flushed else { return Ok(flushes) };
+            flushes.push(head);
+        }
     }
 
     /// As [`Self::flush_due`], outside of any async runtime.
@@ -118,11 +147,9 @@ impl Reader {
                 .doing("read a flush")?;
             let Some(head) = head else { return Ok(None) };
             let items = connection
-                .prepare_cached(
-                    "SELECT at, recipe, from_node, sender_key, tier, msg_type, session_id, action,
-                         reason, note, priority, body, template, file, lines, last_at, last_body
-                     FROM buffers WHERE flush_id = ?1 ORDER BY id",
-                )
+                .prepare_cached(&format!(
+                    "SELECT {ITEM} FROM buffers WHERE flush_id = ?1 ORDER BY id"
+                ))
                 .and_then(|mut statement| statement.query_map([id], item)?.collect())
                 .doing("read a flush")?;
             Ok(Some((head, items)))
@@ -130,7 +157,11 @@ impl Reader {
     }
 }
 
-fn item(row: &rusqlite::Row<'_>) -> rusqlite::Result<BufferItem> {
+/// The columns of an item.
+pub(super) const ITEM: &str = "at, recipe, from_node, sender_key, tier, msg_type, session_id,
+    action, reason, note, priority, body, template, file, lines, last_at, last_body";
+
+pub(super) fn item(row: &rusqlite::Row<'_>) -> rusqlite::Result<BufferItem> {
     Ok(BufferItem {
         at: TimestampMs::from_i64(row.get(0)?),
         recipe: row.get(1)?,
@@ -354,7 +385,7 @@ fn due(
         })
         .doing("look at the buffers")?;
     let due = waiting.into_iter().filter_map(|(buffer, oldest, last, upto)| {
-        let interval = rules.intervals.get(&buffer).copied().unwrap_or(rules.interval);
+        let interval = rules.interval_of(&buffer);
         let (oldest, last) = (TimestampMs::from_i64(oldest), last.map(TimestampMs::from_i64));
         let cause = flush_policy::by_timer(now, oldest, last, interval)?;
         Some(Due { buffer, cause, upto })
@@ -376,5 +407,35 @@ fn flush_step(
         at: now,
         dry_run,
     };
-    flush_next(session, &due.buffer, &due.cause, &origin, due.upto)
+    let flushed = flush_next(session, &due.buffer, &due.cause, &origin, due.upto)?;
+    if let (Some(head), FlushCause::Operator) = (&flushed, &due.cause) {
+        note_flush(session, head)?;
+    }
+    Ok(flushed)
+}
+
+/// That somebody asked for a flush is written down, as no decision and no clock
+/// stands behind it.
+fn note_flush(session: &mut Session, head: &FlushHead) -> Result<(), StoreError> {
+    let reason = format!("{} flushed for the operator, briefing {}", head.buffer, head.artifact);
+    let detail = json!({"buffer": head.buffer, "flush_id": head.id, "cause": head.cause});
+    let note = Note {
+        at: head.at,
+        envelope_seq: None,
+        recipe: "",
+        action: "flush",
+        action_name: OutboxState::Done.as_str(),
+        reason: &reason,
+        outbox_id: None,
+        detail: Some(&detail.to_string()),
+    };
+    journal_columns::append_note(session, PERFORMED, &note).map(drop)
+}
+
+fn last_waiting(session: &Session, buffer: &str) -> Result<Option<i64>, StoreError> {
+    session
+        .connection
+        .prepare_cached("SELECT max(id) FROM buffers WHERE buffer = ?1 AND flush_id IS NULL")
+        .and_then(|mut statement| statement.query_row([buffer], |row| row.get(0)))
+        .doing("look at a buffer")
 }

@@ -8,13 +8,14 @@ use rusqlite::Connection;
 use super::error::{Doing, StoreError};
 
 /// In order; the position plus one is the schema's version.
-const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/V1__initial.sql"),
     include_str!("../../migrations/V2__lineage.sql"),
     include_str!("../../migrations/V3__grants.sql"),
     include_str!("../../migrations/V4__switchboard.sql"),
     include_str!("../../migrations/V5__log_positions.sql"),
-    include_str!("../../migrations/V6__guard.sql"),
+    include_str!("../../migrations/V6__dropped.sql"),
+    include_str!("../../migrations/V7__guard.sql"),
 ];
 
 /// The newest schema that this program knows.

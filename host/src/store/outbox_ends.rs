@@ -241,13 +241,18 @@ pub(super) fn append_performed(
 }
 
 /// A buffer's rows go only when the briefing is on disk and the wake was
-/// accepted: until then a crash or a failure loses none of them.
-fn empty_if_through(session: &Session, flush_id: i64, at: TimestampMs) -> Result<(), StoreError> {
+/// accepted: until then a crash or a failure loses none of them. What the operator
+/// gave up is waited for no longer.
+pub(super) fn empty_if_through(
+    session: &Session,
+    flush_id: i64,
+    at: TimestampMs,
+) -> Result<(), StoreError> {
     let open: bool = session
         .connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM outbox
-                 WHERE flush_id = ?1 AND state NOT IN ('done', 'recorded'))",
+                 WHERE flush_id = ?1 AND state NOT IN ('done', 'recorded', 'dropped'))",
         )
         .and_then(|mut statement| statement.query_row([flush_id], |row| row.get(0)))
         .doing("look at a flush")?;

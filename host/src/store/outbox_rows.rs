@@ -10,7 +10,7 @@ use super::reader::Reader;
 use super::session::Session;
 use crate::clock::TimestampMs;
 use crate::grants::HOURLY;
-use crate::ids::{EnvelopeSeq, JournalId};
+use crate::ids::{EnvelopeSeq, JournalId, nearest};
 use crate::journal::AfterFailure;
 use crate::operation::{OperationClass, WakeMode};
 use crate::pipeline::ports::EVERYBODY;
@@ -21,12 +21,15 @@ const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 pub const BRIEFING: &str = "briefing";
 pub const WAKE: &str = "wake";
 
+/// Why a row is held for which a node is needed and none is there.
+pub const NO_NODE: &str = "no node is connected";
+
 /// The longest that a row waits before it is tried again. [`NEXT_PENDING`] has
 /// it in milliseconds.
 pub const LONGEST_RETRY: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// Where a row stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutboxState {
     Pending,
@@ -40,10 +43,33 @@ pub enum OutboxState {
     Held,
     /// Attempted, and nobody knows whether it arrived. Never retried by itself.
     Uncertain,
+    /// Given up by the operator.
+    Dropped,
+}
+
+/// A word that is no state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{word:?} is no state of an outbox row: one of {}{}",
+    OutboxState::ALL.map(OutboxState::as_str).join(", "),
+    nearest(word, OutboxState::ALL.map(OutboxState::as_str))
+        .map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
+)]
+pub struct UnknownState {
+    word: String,
+}
+
+impl std::str::FromStr for OutboxState {
+    type Err = UnknownState;
+
+    fn from_str(word: &str) -> Result<Self, UnknownState> {
+        let found = Self::ALL.into_iter().find(|state| state.as_str() == word);
+        found.ok_or_else(|| UnknownState { word: word.to_owned() })
+    }
 }
 
 impl OutboxState {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Pending,
         Self::Attempting,
         Self::Done,
@@ -51,6 +77,7 @@ impl OutboxState {
         Self::Failed,
         Self::Held,
         Self::Uncertain,
+        Self::Dropped,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -62,6 +89,7 @@ impl OutboxState {
             Self::Failed => "failed",
             Self::Held => "held",
             Self::Uncertain => "uncertain",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -179,10 +207,7 @@ pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
             _ => WakeMode::Process,
         }),
         flush_id: row.get(12)?,
-        state: OutboxState::ALL
-            .into_iter()
-            .find(|known| known.as_str() == state)
-            .unwrap_or(OutboxState::Uncertain),
+        state: state.parse().unwrap_or(OutboxState::Uncertain),
         attempts: row.get(14)?,
         not_before: TimestampMs::from_i64(row.get(15)?),
         detail: row.get(16)?,

@@ -7,6 +7,7 @@ pub(crate) mod fixtures;
 mod log_lines;
 mod old_views;
 mod opening;
+mod ordering;
 mod performing;
 mod query_plans;
 mod reading;

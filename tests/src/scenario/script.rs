@@ -30,17 +30,39 @@ pub struct Scenario {
 
 /// One thing that happens.
 pub enum Step {
-    Event { source: String, event: Value },
-    Batch { source: String, events: Vec<Value> },
-    Ask { event: Value },
+    Event {
+        source: String,
+        event: Value,
+    },
+    Batch {
+        source: String,
+        events: Vec<Value>,
+    },
+    Ask {
+        event: Value,
+    },
     Wait(u64),
     Tick,
-    Write { path: String, text: String },
-    Remove { path: String },
-    Rename { from: String, to: String },
+    Write {
+        path: String,
+        text: String,
+    },
+    Remove {
+        path: String,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
     Reload,
     Restart,
-    Run { args: Vec<String>, code: i32, says: String },
+    /// A node is there from the next start on.
+    Connect,
+    Run {
+        args: Vec<String>,
+        code: i32,
+        says: String,
+    },
 }
 
 impl Scenario {
@@ -67,17 +89,18 @@ impl Scenario {
         };
         let mut recipes = files(folder, "recipes", true);
         let mut prompts = files(folder, "prompts", false);
+        let mut grants = files(folder, "grants", true);
         for (place, fixture) in
             head.get("fixtures").and_then(toml::Value::as_table).into_iter().flatten()
         {
             let from = super::root().join("../fixtures").join(fixture.as_str().unwrap());
             let text = std::fs::read_to_string(from).unwrap();
+            let stem = |file: &str| file.trim_end_matches(".toml").to_owned();
             match place.split_once('/').unwrap() {
-                ("recipes", file) => {
-                    recipes.push((file.trim_end_matches(".toml").to_owned(), text));
-                }
+                ("recipes", file) => recipes.push((stem(file), text)),
+                ("grants", file) => grants.push((stem(file), text)),
                 ("prompts", file) => prompts.push((file.to_owned(), text)),
-                _ => panic!("{name}: fixtures go to recipes/ or prompts/, not to {place}"),
+                _ => panic!("{name}: fixtures go to recipes/, grants/ or prompts/, not to {place}"),
             }
         }
         assert!(!text("title").is_empty(), "{name}: a scenario says what it shows");
@@ -87,7 +110,7 @@ impl Scenario {
             shipped: texts("shipped"),
             ungranted: texts("ungranted"),
             recipes,
-            grants: files(folder, "grants", true),
+            grants,
             prompts,
             model: tables("model"),
             has_node: head.contains_key("node"),
@@ -172,6 +195,8 @@ fn step(value: &Value, name: &str, line: usize) -> Vec<Step> {
         Step::Reload
     } else if members.contains_key("restart") {
         Step::Restart
+    } else if members.contains_key("connect") {
+        Step::Connect
     } else if let Some(args) = members.get("run") {
         let args = args.as_array().unwrap().iter().map(|arg| arg.as_str().unwrap().to_owned());
         let code = i32::try_from(value["code"].as_i64().unwrap_or(0)).unwrap();

@@ -90,6 +90,7 @@ async fn stop(mut stopped: watch::Receiver<bool>) {
 
 fn server_state(app: &Arc<App>, reloader: &Arc<Reloader>) -> ServerState {
     let (health, recipes, grants) = (Arc::clone(app), Arc::clone(app), Arc::clone(app));
+    let (buffers, flushing) = (Arc::clone(app), Arc::clone(app));
     let reloader = Arc::clone(reloader);
     ServerState {
         engine: app.engine.clone(),
@@ -103,6 +104,11 @@ fn server_state(app: &Arc<App>, reloader: &Arc<Reloader>) -> ServerState {
             let separation = grants.config().roles.separation();
             let ceiling = roles::ceiling(&grants.config());
             listings::grants(&grants.registry.load(), &separation, ceiling)
+        }),
+        buffers: Arc::new(move || buffers.buffers()),
+        flush: Arc::new(move |name| {
+            let app = Arc::clone(&flushing);
+            Box::pin(async move { app.flush_buffer(name).await })
         }),
         reload: Arc::new(move || {
             let reloader = Arc::clone(&reloader);

@@ -1,6 +1,6 @@
-use super::super::migrations::KNOWN;
+use super::super::migrations::{KNOWN, MIGRATIONS};
 use super::fixtures::*;
-use crate::store::{Reader, Store, StoreError};
+use crate::store::{Ordered, OutboxFilter, OutboxOrder, OutboxState, Reader, Store, StoreError};
 
 #[test]
 fn a_second_service_is_refused_and_told_by_whom() {
@@ -42,6 +42,42 @@ fn events_of_the_first_schema_are_kept_and_descend_from_nothing() {
     assert_eq!((event.text("body_text"), event.lineage.len()), ("hello", 0));
     assert_eq!(event.root, None);
     assert_eq!(store.reader().descendants(7).unwrap(), 0);
+}
+
+/// The outbox was written anew once: its rows, their numbers and what refers to
+/// them are the same.
+#[test]
+fn an_outbox_of_before_can_be_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = rusqlite::Connection::open(dir.path().join("thrall.db")).unwrap();
+    for (step, sql) in (1..).zip(&MIGRATIONS[..5]) {
+        old.execute_batch(&format!("BEGIN; {sql} PRAGMA user_version = {step}; COMMIT;")).unwrap();
+    }
+    old.execute_batch(
+        "INSERT INTO outbox (id, recipe, ordinal, class, kind, lane, body, state, detail,
+             attempts, created_at, updated_at, after_failure)
+         VALUES (7, 'r', 0, 'unkeyed', 'skill', 'skill/x', '{}', 'uncertain', 'timeout', 2, 1, 2,
+             '{\"wake\":true}');
+         INSERT INTO continuations (outbox_id, id, envelope_seq, root, recipe, revision,
+             continue_as, skill, created_at, expires_at)
+         VALUES (7, 'c', 1, 1, 'r', x'00', 'tell', 'x', 1, 2);",
+    )
+    .unwrap();
+    drop(old);
+    let store = Store::open(dir.path(), NOW).unwrap();
+    let all = OutboxFilter { limit: 10, ..OutboxFilter::default() };
+    let rows = store.reader().outbox_list(&all).unwrap();
+    assert_eq!((rows[0].id, rows[0].attempts, rows[0].state), (7, 2, OutboxState::Uncertain));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let ordered = runtime.block_on(store.order(7, OutboxOrder::Drop, NOW)).unwrap();
+    assert_eq!(ordered, Ordered::Done(OutboxState::Dropped));
+    let shell = rusqlite::Connection::open(dir.path().join("thrall.db")).unwrap();
+    let broken: i64 = shell
+        .query_row("SELECT count(*) FROM pragma_foreign_key_check('continuations')", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(broken, 0);
 }
 
 #[test]
