@@ -15,6 +15,7 @@ mod journal;
 mod model;
 pub mod printer;
 mod progress;
+mod prompt;
 mod recipe;
 mod recipe_build;
 mod recipe_history;
@@ -98,6 +99,7 @@ fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> 
         Command::Journal(args) => journal::run(&home, &args, printer),
         Command::Recipe(args) => block_on(recipe::run(&home, &args, printer)),
         Command::Review(args) => block_on(review::run(&home, &args, printer)),
+        Command::Prompt(args) => block_on(prompt::run(&home, &args, printer)),
         Command::Grant(args) => block_on(grant::run(&home, &args, printer)),
         Command::Model(args) => model::run(&home, &args, printer),
         Command::Status => status::run(&home, printer),

@@ -11,6 +11,7 @@ mod peers;
 mod port;
 mod port_checks;
 mod problem;
+mod prompts;
 mod questions;
 mod recipes;
 mod reload;
@@ -27,9 +28,12 @@ use axum::extract::DefaultBodyLimit;
 
 use crate::app::health::Health;
 use crate::app::listings::{GrantsListing, RecipesListing};
+use crate::app::prompt_desk::{Back, NewPrompt, PromptRefusal};
+use crate::app::prompt_listings::PromptsListing;
 use crate::config::Source;
 use crate::engine::Engine;
 use crate::roles::Role;
+use crate::store::{PromptChange, StoreError};
 
 pub use events::EventAnswer;
 pub use peers::listen;
@@ -83,8 +87,11 @@ impl Door {
     }
 }
 
-/// Something that takes a while and gives no answer.
-pub type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Something that takes a while.
+pub type Job<T = ()> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A change of what prompt is in use.
+pub type PromptJob = Job<Result<PromptChange, PromptRefusal>>;
 
 /// What handlers need.
 #[derive(Clone)]
@@ -93,6 +100,9 @@ pub struct ServerState {
     pub health: Arc<dyn Fn() -> Health + Send + Sync>,
     pub recipes: Arc<dyn Fn() -> RecipesListing + Send + Sync>,
     pub grants: Arc<dyn Fn() -> GrantsListing + Send + Sync>,
+    pub prompts: Arc<dyn Fn() -> Result<PromptsListing, StoreError> + Send + Sync>,
+    pub load_prompt: Arc<dyn Fn(NewPrompt) -> PromptJob + Send + Sync>,
+    pub roll_prompt_back: Arc<dyn Fn(Back) -> PromptJob + Send + Sync>,
     /// Reads the folders again.
     pub reload: Arc<dyn Fn() -> Job + Send + Sync>,
 }

@@ -61,7 +61,9 @@ pub use grant_history::{PastGrant, TrippedRevision};
 pub use journal_list::{JournalEntry, JournalFilter, JournalRecord, JournalStory, PerformedRow};
 pub use outbox_ends::{Finish, Outcome};
 pub use outbox_rows::{BRIEFING, LONGEST_RETRY, OutboxRow, OutboxState, WAKE};
-pub use prompts::PromptVersion;
+pub use prompts::{
+    PromptActivation, PromptChange, PromptMark, PromptPush, PromptStep, PromptVersion,
+};
 pub use reader::Reader;
 pub use reviews::{Review, ReviewCounts, ReviewEntry};
 pub use revisions::Revision;

@@ -30,6 +30,7 @@ mod log_tail;
 mod message_is_data;
 mod modes;
 mod old_scripts;
+mod prompts;
 mod python_recipe;
 mod questions;
 mod roles;

@@ -7,10 +7,14 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use crate::app::prompt_listings::{PromptStory, PromptsListing};
 use crate::home::Home;
+use crate::model::PromptForm;
 use crate::server::{EventAnswer, Said};
+use crate::store::PromptChange;
 
 /// A running service, found by its socket.
 pub(super) struct SocketClient {
@@ -46,6 +50,49 @@ impl SocketClient {
             StatusCode::NOT_FOUND => Ok(false),
             _ => bail!("the service answered {status}: {}", String::from_utf8_lossy(&body)),
         }
+    }
+
+    /// All prompts.
+    ///
+    /// # Errors
+    /// When the service cannot be reached or refuses; so for all of these.
+    pub(super) async fn prompts(&self) -> anyhow::Result<PromptsListing> {
+        told(self.request(Method::GET, "/thrall/prompts", Vec::new()).await?)?
+            .map_err(anyhow::Error::msg)
+    }
+
+    /// One version of a prompt; the inner error says that there is none.
+    pub(super) async fn prompt(
+        &self,
+        name: &str,
+        version: Option<&str>,
+    ) -> anyhow::Result<Result<PromptStory, String>> {
+        let query = version.map_or_else(String::new, |one| format!("?version={}", quoted(one)));
+        let path = format!("/thrall/prompts/{}{query}", quoted(name));
+        told(self.request(Method::GET, &path, Vec::new()).await?)
+    }
+
+    /// Puts a prompt in use; the inner error says why not.
+    pub(super) async fn load_prompt(
+        &self,
+        name: Option<&str>,
+        form: PromptForm,
+        content: Vec<u8>,
+    ) -> anyhow::Result<Result<PromptChange, String>> {
+        let name = name.map_or_else(String::new, |name| format!("&name={}", quoted(name)));
+        let path = format!("/thrall/prompts?form={}{name}", form.as_str());
+        told(self.request(Method::POST, &path, content).await?)
+    }
+
+    /// Puts an earlier version of a prompt in use again.
+    pub(super) async fn roll_prompt_back(
+        &self,
+        name: &str,
+        to: Option<&str>,
+    ) -> anyhow::Result<Result<PromptChange, String>> {
+        let query = to.map_or_else(String::new, |to| format!("?to={}", quoted(to)));
+        let path = format!("/thrall/prompts/{}/rollback{query}", quoted(name));
+        told(self.request(Method::POST, &path, Vec::new()).await?)
     }
 
     /// Whether anybody answers.
@@ -92,6 +139,40 @@ impl SocketClient {
         connection.abort();
         Ok((status, bytes))
     }
+}
+
+/// A document, or the detail of what was refused about it.
+fn told<T: DeserializeOwned>(
+    (status, body): (StatusCode, Bytes),
+) -> anyhow::Result<Result<T, String>> {
+    if status.is_success() {
+        return Ok(Ok(serde_json::from_slice(&body)?));
+    }
+    let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let detail = problem.get("detail").and_then(serde_json::Value::as_str).unwrap_or_default();
+    match status {
+        StatusCode::METHOD_NOT_ALLOWED => Ok(Err(OPERATORS.to_owned())),
+        StatusCode::NOT_FOUND if detail.ends_with("for this role") => {
+            Ok(Err(OPERATORS.to_owned()))
+        }
+        StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE => {
+            Ok(Err(detail.to_owned()))
+        }
+        _ => bail!("the service answered {status}: {detail}"),
+    }
+}
+
+const OPERATORS: &str =
+    "only the operator may do this: the service let this user in as the agent";
+
+/// A text as a part of a path or a query.
+fn quoted(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
 }
 
 /// What became of a batch.

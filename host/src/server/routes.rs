@@ -3,7 +3,7 @@
 
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::{DoorState, events, grants, health, questions, recipes, reload, review};
+use super::{DoorState, events, grants, health, prompts, questions, recipes, reload, review};
 use crate::roles::Role;
 
 /// Methods that routes take.
@@ -46,9 +46,10 @@ impl Route {
 const EVERYBODY: &[Role] = &[Role::Operator, Role::Agent, Role::Source];
 /// Nothing that only they may do changes what a recipe may.
 const OPERATOR_AND_AGENT: &[Role] = &[Role::Operator, Role::Agent];
+const OPERATOR: &[Role] = &[Role::Operator];
 
 /// Every route, with the roles that have it.
-pub static ROUTES: [Route; 8] = [
+pub static ROUTES: [Route; 12] = [
     Route {
         method: Method::Post,
         path: "/thrall/events",
@@ -97,6 +98,31 @@ pub static ROUTES: [Route; 8] = [
         path: "/thrall/review/{id}",
         roles: OPERATOR_AND_AGENT,
         handler: |method| on(method, review::post),
+    },
+    Route {
+        method: Method::Get,
+        path: "/thrall/prompts",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, prompts::list),
+    },
+    Route {
+        method: Method::Get,
+        path: "/thrall/prompts/{name}",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, prompts::get),
+    },
+    // What the model is told decides what everybody's mail becomes.
+    Route {
+        method: Method::Post,
+        path: "/thrall/prompts",
+        roles: OPERATOR,
+        handler: |method| on(method, prompts::post),
+    },
+    Route {
+        method: Method::Post,
+        path: "/thrall/prompts/{name}/rollback",
+        roles: OPERATOR,
+        handler: |method| on(method, prompts::roll_back),
     },
 ];
 

@@ -8,12 +8,13 @@ use rusqlite::Connection;
 use super::error::{Doing, StoreError};
 
 /// In order; the position plus one is the schema's version.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/V1__initial.sql"),
     include_str!("../../migrations/V2__lineage.sql"),
     include_str!("../../migrations/V3__grants.sql"),
     include_str!("../../migrations/V4__switchboard.sql"),
     include_str!("../../migrations/V5__log_positions.sql"),
+    include_str!("../../migrations/V6__prompt_loads.sql"),
 ];
 
 /// The newest schema that this program knows.
