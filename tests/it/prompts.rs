@@ -19,7 +19,7 @@ const BOUND: Duration = Duration::from_secs(60);
 /// A prompt file whose two kinds lead to one action.
 fn mine(first_words: &str, action: &str) -> String {
     format!(
-        "name = \"mine\"\nmodel = \"gemma3-270m\"\ncontent = \"\"\"\n{first_words} {{{{filter.tier}}}}\n{{{{envelope.body_text}}}}\"\"\"\n\
+        "name = \"mine\"\ncontent = \"\"\"\n{first_words} {{{{filter.tier}}}}\n{{{{envelope.body_text}}}}\"\"\"\n\
          [[kinds]]\nname = \"question\"\naction = \"{action}\"\n[[kinds]]\nname = \"news\"\naction = \"{action}\"\n"
     )
 }
@@ -27,12 +27,18 @@ fn mine(first_words: &str, action: &str) -> String {
 const RECIPE: &str = "mode = \"automated\"\n[trigger]\ntype = \"on_mail\"\n[evaluate]\ntype = \"llm\"\nprompt = \"mine\"\nthreshold = 0.0\nfallback_action = \"log\"\n\
     [actions.wake]\n[actions.compile]\nbuffer = \"digest\"\n";
 
-/// A home whose one recipe asks with the prompt `mine`.
-fn home() -> TestHome {
+/// A home whose one recipe asks with the prompt `mine`. Without settings the
+/// model is one that is not on disk: it is asked in vain.
+fn home_with(model: &str) -> TestHome {
     let home = TestHome::new();
+    home.configure(&format!("[model]\n{model}\n"));
     home.prompt("mine", mine("One.", "compile"));
     home.recipe("triage", RECIPE);
     home
+}
+
+fn home() -> TestHome {
+    home_with("default = \"gemma3-1b\"")
 }
 
 fn hash(text: &str) -> String {
@@ -124,10 +130,21 @@ fn a_changed_file_is_a_candidate_and_a_loaded_one_is_used_by_the_next_event() {
     assert_eq!(how, ["rollback", "load", "load"]);
 
     // Each is a row of the journal, which still verifies.
-    let tail = home.run(&["journal", "tail", "--once"]).ok().stdout;
-    let said = format!("{new_hash} is in use in place of {old_hash}, by operator");
-    assert!(tail.contains("prompt-load mine") && tail.contains(&said), "{tail}");
-    assert!(tail.contains("prompt-rollback mine"), "{tail}");
+    let tail = home.run(&["journal", "tail", "--once", "--json"]).ok().stdout;
+    let said =
+        |new: &str, old: &str| json!(format!("{new} is in use in place of {old}, by operator"));
+    let rows: Vec<Value> = tail
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|row| row["kind"] == "performed")
+        .map(|row| json!([row["operation"], row["state"], row["detail"]]))
+        .collect();
+    let expected = [
+        json!(["prompt-load", "mine", said(&old_hash, "nothing")]),
+        json!(["prompt-load", "mine", said(&new_hash, &old_hash)]),
+        json!(["prompt-rollback", "mine", said(&old_hash, &new_hash)]),
+    ];
+    assert_eq!(rows, expected);
     home.run(&["journal", "verify"]).ok();
 }
 
@@ -162,9 +179,15 @@ fn what_cannot_be_used_is_refused_with_the_reason_and_leaves_the_old_one() {
         ran.stderr
     };
     let says = |said: String, what: &str| assert!(said.contains(what), "{said}");
-    says(refuse("mine.txt", b"{{envelope.body_text}}", &[]), "prompt must contain {tier} placeholder");
+    says(
+        refuse("mine.txt", b"{{envelope.body_text}}", &[]),
+        "prompt must contain {tier} placeholder",
+    );
     says(refuse("mine.txt", b"{{filter.tier}}", &[]), "no placeholder for the message text");
-    says(refuse("mine.txt", b"{{filter.tier}} {{envelop.body_text}}", &[]), "{{envelope.body_text}}");
+    says(
+        refuse("mine.txt", b"{{filter.tier}} {{envelop.body_text}}", &[]),
+        "{{envelope.body_text}}",
+    );
     says(refuse("mine.txt", b" \n", &[]), "content required");
     says(refuse("mine.txt", b"{tier}\0", &[]), "a NUL character");
     says(refuse("mine.txt", b"{tier} \x1b[2J", &[]), "U+001B");
@@ -256,9 +279,8 @@ fn tried(home: &TestHome, prompt: &Path) -> (i32, Vec<Value>) {
 #[test]
 fn a_candidate_is_tried_on_the_journal_with_a_real_model() {
     let _ = models::gemma_270m();
-    let home = home();
-    home.configure(
-        "[model]\ndefault = \"gemma3-270m\"\nsilence_threshold = 0.0\nthreshold = 0.0\ntimeout_s = 55\nqueue_timeout_s = 55\n",
+    let home = home_with(
+        "default = \"gemma3-270m\"\nsilence_threshold = 0.0\nthreshold = 0.0\ntimeout_s = 55\nqueue_timeout_s = 55",
     );
     home.ingest(&lines([mail("m1", &node(0xd1), "is node 7 down?")])).ok();
     let row = decisions(&home).remove("m1").unwrap();

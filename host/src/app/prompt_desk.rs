@@ -8,9 +8,7 @@ use crate::clock::TimestampMs;
 use crate::ids::{Digest, is_valid_name, nearest};
 use crate::model::prompt::PromptError;
 use crate::model::{Prompt, PromptForm};
-use crate::store::{
-    PromptChange, PromptMark, PromptPush, PromptStep, Reader, Store, StoreError,
-};
+use crate::store::{PromptChange, PromptMark, PromptPush, PromptStep, Reader, Store, StoreError};
 
 /// A prompt that somebody wants used.
 #[derive(Clone, Debug)]
@@ -221,9 +219,7 @@ mod tests {
     #[tokio::test]
     async fn there_may_be_nothing_to_go_back_to() {
         let test = TestStore::new();
-        load(&test.store, new(Some("mine"), PromptForm::Text, GOOD.as_bytes()), NOW)
-            .await
-            .unwrap();
+        load(&test.store, new(Some("mine"), PromptForm::Text, GOOD.as_bytes()), NOW).await.unwrap();
         let error = roll_back(&test.store, back(None), NOW).await.unwrap_err().to_string();
         assert!(error.contains("no other version"), "{error}");
     }

@@ -76,8 +76,9 @@ pub fn all(
         let hash = Some(candidate.hash.clone());
         match at.and_then(|at| prompts.get_mut(at)) {
             Some(listed) => listed.candidate = hash,
-            None => prompts
-                .push(ListedPrompt { candidate: hash, ..unused(candidate.name.clone()) }),
+            None => {
+                prompts.push(ListedPrompt { candidate: hash, ..unused(candidate.name.clone()) })
+            }
         }
     }
     prompts.sort_by(|one, other| one.name.cmp(&other.name));

@@ -334,7 +334,8 @@ pub(super) enum GrantCommand {
     },
 }
 
-const LOAD_HELP: &str = "A prompt holds the placeholder {{filter.tier}} and one for the message text, as in
+const LOAD_HELP: &str =
+    "A prompt holds the placeholder {{filter.tier}} and one for the message text, as in
 {{envelope.body_text}}; or it is in the form of the earlier thrall, with {tier} and doubled
 braces. Try it on the journal before: thrall dryrun RECIPE --prompt FILE --last 50 --rerun-model";
 

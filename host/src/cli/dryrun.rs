@@ -34,9 +34,9 @@ use crate::pipeline::{self, RunInput, Switches};
 use crate::recipes::Mode;
 use crate::recipes::folder::MAX_COMPONENT_BYTES;
 use crate::recipes::registry::{GrantFile, Registry, Revision};
+use crate::rehearsal;
 use crate::rehearsal::candidate::Candidate;
 use crate::rehearsal::recorded::{NO_RECORD, NoMeter};
-use crate::rehearsal;
 use crate::stage::HostError;
 use crate::store::{JournalEntry, JournalFilter, Reader};
 
@@ -183,8 +183,11 @@ fn stand_in(file: &Path) -> anyhow::Result<Result<Prompt, String>> {
 /// knows it, else that of the recipe's one prompt.
 fn stand_in_for(prompt: &mut Prompt, revision: &Revision) -> Result<(), String> {
     let evaluators = &revision.recipe.evaluators;
-    let names: BTreeSet<&str> =
-        evaluators.iter().flat_map(|one| one.kind.questions()).map(|asking| asking.prompt).collect();
+    let names: BTreeSet<&str> = evaluators
+        .iter()
+        .flat_map(|one| one.kind.questions())
+        .map(|asking| asking.prompt)
+        .collect();
     if names.contains(prompt.name.as_str()) {
         return Ok(());
     }

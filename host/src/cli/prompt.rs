@@ -42,12 +42,10 @@ pub(super) async fn run(
                 Err(why) => Ok(no(&why, printer)),
             }
         }
-        PromptCommand::History { name } => {
-            match Source::of(&home).await?.one(name, None).await? {
-                Ok(story) => history(&story, printer),
-                Err(why) => Ok(no(&why, printer)),
-            }
-        }
+        PromptCommand::History { name } => match Source::of(&home).await?.one(name, None).await? {
+            Ok(story) => history(&story, printer),
+            Err(why) => Ok(no(&why, printer)),
+        },
         PromptCommand::Diff { name, from, to } => {
             let source = Source::of(&home).await?;
             match sides(&home, &source, name, from.as_deref(), to.as_deref()).await? {
@@ -64,7 +62,14 @@ pub(super) async fn run(
                     let now = SystemClock.now();
                     let store = Store::open(&home.state(), now)?;
                     let by = OPERATOR.to_owned();
-                    refused(prompt_desk::load(&store, NewPrompt { name: named, form, content, by }, now).await)?
+                    refused(
+                        prompt_desk::load(
+                            &store,
+                            NewPrompt { name: named, form, content, by },
+                            now,
+                        )
+                        .await,
+                    )?
                 }
             };
             report(done, printer)
@@ -146,7 +151,8 @@ pub(super) fn read_prompt(file: &Path) -> anyhow::Result<(PromptForm, Vec<u8>)> 
     };
     // Where a link leads is the user's own affair here.
     let real = file.canonicalize().with_context(|| format!("cannot read {}", file.display()))?;
-    let (Some(folder), Some(name)) = (real.parent(), real.file_name().and_then(|name| name.to_str()))
+    let (Some(folder), Some(name)) =
+        (real.parent(), real.file_name().and_then(|name| name.to_str()))
     else {
         bail!("{} is no file", file.display());
     };
@@ -249,7 +255,10 @@ struct Side {
 
 impl From<PromptStory> for Side {
     fn from(story: PromptStory) -> Self {
-        Self { title: format!("{} {}", story.version.name, story.version.hash), text: story.content }
+        Self {
+            title: format!("{} {}", story.version.name, story.version.hash),
+            text: story.content,
+        }
     }
 }
 

@@ -152,18 +152,15 @@ fn told<T: DeserializeOwned>(
     let detail = problem.get("detail").and_then(serde_json::Value::as_str).unwrap_or_default();
     match status {
         StatusCode::METHOD_NOT_ALLOWED => Ok(Err(OPERATORS.to_owned())),
-        StatusCode::NOT_FOUND if detail.ends_with("for this role") => {
-            Ok(Err(OPERATORS.to_owned()))
-        }
-        StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE => {
-            Ok(Err(detail.to_owned()))
-        }
+        StatusCode::NOT_FOUND if detail.ends_with("for this role") => Ok(Err(OPERATORS.to_owned())),
+        StatusCode::NOT_FOUND
+        | StatusCode::UNPROCESSABLE_ENTITY
+        | StatusCode::PAYLOAD_TOO_LARGE => Ok(Err(detail.to_owned())),
         _ => bail!("the service answered {status}: {detail}"),
     }
 }
 
-const OPERATORS: &str =
-    "only the operator may do this: the service let this user in as the agent";
+const OPERATORS: &str = "only the operator may do this: the service let this user in as the agent";
 
 /// A text as a part of a path or a query.
 fn quoted(text: &str) -> String {

@@ -34,9 +34,7 @@ impl Candidate {
     }
 
     fn refusal() -> HostError {
-        HostError::Denied(format!(
-            "{NO_RECORD}the model was not asked this; --rerun-model asks it"
-        ))
+        HostError::Denied(format!("{NO_RECORD}the model was not asked this; --rerun-model asks it"))
     }
 }
 

@@ -103,10 +103,9 @@ fn what_nobody_sees_and_what_is_too_large_is_refused() {
         let text = format!("name = \"p\"\ncontent = \"x\"\n{rest}");
         Prompt::from_toml(&text).unwrap_err()
     };
-    for rest in [
-        "cue = \"\\u0000\"",
-        "[[kinds]]\nname = \"a\"\naction = \"drop\"\ndescribe = \"\\u001b\"",
-    ] {
+    for rest in
+        ["cue = \"\\u0000\"", "[[kinds]]\nname = \"a\"\naction = \"drop\"\ndescribe = \"\\u001b\""]
+    {
         assert!(matches!(escaped(rest), PromptError::Control { .. }), "{rest}");
     }
     let action = escaped("[[kinds]]\nname = \"a\"\naction = \"Drop it\"");

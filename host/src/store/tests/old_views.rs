@@ -1,8 +1,8 @@
 //! The queries that the user's older papers print, as they are printed.
 
 use super::fixtures::*;
-use crate::operation::Operation;
 use crate::model::PromptForm;
+use crate::operation::Operation;
 use crate::store::{PromptPush, PromptStep};
 
 fn filled() -> TestStore {

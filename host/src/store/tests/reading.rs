@@ -185,8 +185,10 @@ async fn a_load_is_a_row_of_the_journal_and_what_comes_with_a_home_is_none() {
     };
     let (old, new) = (zero.short(), loaded.hash);
     assert_eq!(rows, [says("load", &new, &old), says("rollback", &old, &new)]);
-    let detail: String =
-        test.shell().query_row("SELECT detail FROM journal WHERE id = 1", [], |row| row.get(0)).unwrap();
+    let detail: String = test
+        .shell()
+        .query_row("SELECT detail FROM journal WHERE id = 1", [], |row| row.get(0))
+        .unwrap();
     let detail: serde_json::Value = serde_json::from_str(&detail).unwrap();
     assert_eq!(
         detail,
