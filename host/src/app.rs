@@ -1,8 +1,8 @@
 //! The composition root: from a home and its configuration to running
 //! services. Nothing else constructs live ones. Loading recipes is in
-//! `app/recipe_loading.rs`, when to do it in `app/reload.rs`, performing in
-//! `app/performing.rs`, following logs in `app/log_watch.rs`, what buffers hold
-//! in `app/buffer_listing.rs`.
+//! `app/recipe_loading.rs`, which prompts are in use in `app/prompt_shelf.rs`, when
+//! to read them in `app/reload.rs`, performing in `app/performing.rs`, following
+//! logs in `app/log_watch.rs`, what buffers hold in `app/buffer_listing.rs`.
 
 pub mod buffer_listing;
 pub mod changes;
@@ -12,6 +12,9 @@ pub mod kept_components;
 pub mod listings;
 pub mod log_watch;
 pub mod performing;
+pub mod prompt_desk;
+pub mod prompt_listings;
+pub mod prompt_shelf;
 pub mod recipe_loading;
 pub mod reload;
 pub mod reloader;
@@ -40,7 +43,7 @@ use crate::envelope::json::Draft;
 use crate::envelope::sender::Tier;
 use crate::fault_points::{self, FaultHook};
 use crate::home::Home;
-use crate::model::{EmbeddedLlama, EmbeddedOptions, ModelRouter, PromptLibrary};
+use crate::model::{EmbeddedLlama, EmbeddedOptions, ModelRouter};
 use crate::model_files::ModelFiles;
 use crate::outbox::{Artifacts, Node, Performer};
 use crate::pipeline::Switches;
@@ -49,12 +52,15 @@ use crate::pipeline::ports::{Cockpit, Ports};
 use crate::recipes::registry::{Registry, State, Terms};
 use crate::recipes::trip_wire::Trip;
 use crate::roles;
-use crate::store::{Reader, Store, StoreError, TrippedRevision};
+use crate::store::{PromptChange, Reader, Store, StoreError, TrippedRevision};
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
 use buffer_listing::{Flushed, ListedBuffer};
 use health::Health;
 use log_watch::LogWatch;
+use prompt_desk::{Back, NewPrompt, PromptRefusal};
+use prompt_listings::PromptsListing;
+use prompt_shelf::Shelf;
 use recipe_loading::RecipeLoader;
 
 /// Everything that a service, or a command that decides, consists of.
@@ -75,8 +81,8 @@ pub struct App {
     last_tick: Mutex<Option<TimestampMs>>,
     /// One at a time: two that take the same rows would each finish them.
     performer: Arc<Mutex<Performer>>,
-    /// What the last reading of prompts found wrong.
-    prompt_problems: ArcSwap<Vec<String>>,
+    /// What the last reading of prompts found beside those in use.
+    shelf: ArcSwap<Shelf>,
     /// Logs that are followed. One round at a time.
     logs: tokio::sync::Mutex<LogWatch>,
     /// Revisions that failed too often and are still live.
@@ -106,7 +112,8 @@ pub struct Deciders {
     pub sandbox: Arc<WasmSandbox>,
     pub questions: Arc<ModelQuestions>,
     pub loader: RecipeLoader,
-    pub prompt_problems: Vec<String>,
+    /// What lies in prompts/ beside the prompts in use.
+    pub shelf: Shelf,
 }
 
 /// What a run depends on besides its inputs; part of `host_inputs`.
@@ -118,12 +125,15 @@ pub const ENGINE: &str = concat!("thrall ", env!("CARGO_PKG_VERSION"), ", wasmti
 /// # Errors
 /// When the sandbox cannot start, or the home's own catalogue is broken.
 pub fn deciders(home: &Home, config: &Config) -> anyhow::Result<Deciders> {
-    deciders_with(home, config, None, None)
+    // Without a database that this user may read there are the files.
+    let reader = Reader::open(&home.state()).ok();
+    deciders_with(home, config, reader.as_ref(), None, None)
 }
 
 fn deciders_with(
     home: &Home,
     config: &Config,
+    reader: Option<&Reader>,
     models: Option<ModelRouter>,
     worker: Option<PathBuf>,
 ) -> anyhow::Result<Deciders> {
@@ -138,10 +148,9 @@ fn deciders_with(
     .context("cannot start the sandbox")?;
     let sandbox = Arc::new(sandbox);
     let files = ModelFiles::of_home(home)?;
-    let (prompts, bad) = PromptLibrary::read_folder(&home.prompts())
-        .with_context(|| format!("cannot read {}", home.prompts().display()))?;
+    let shelf = Shelf::read(home, reader)?;
     let questions = Arc::new(ModelQuestions {
-        prompts: ArcSwap::from_pointee(prompts),
+        prompts: ArcSwap::from_pointee(shelf.library.clone()),
         router: match models {
             Some(models) => models,
             None => router(&files, config)?,
@@ -159,8 +168,7 @@ fn deciders_with(
         Arc::clone(&questions),
         &files,
     )?;
-    let prompt_problems = bad.iter().map(ToString::to_string).collect();
-    Ok(Deciders { sandbox, questions, loader, prompt_problems })
+    Ok(Deciders { sandbox, questions, loader, shelf })
 }
 
 /// Every chat model of the catalogue, by name. One that is not on disk is
@@ -216,8 +224,9 @@ impl App {
             store.release_held(clock.now()).await?;
         }
         let reader = Arc::new(Reader::open(&home.state())?);
-        let Deciders { sandbox, questions, loader, prompt_problems } =
-            deciders_with(&home, &config, models, worker_program)?;
+        let Deciders { sandbox, questions, loader, mut shelf } =
+            deciders_with(&home, &config, Some(&reader), models, worker_program)?;
+        settle(&mut shelf, &store, clock.now()).await?;
         let registry = Arc::new(ArcSwap::from_pointee(Registry::default()));
         let rules = Arc::new(ArcSwap::from_pointee(rules_of(&config)));
         let log = Arc::new(EventLog::open(&home.log_file()));
@@ -281,11 +290,14 @@ impl App {
             loader,
             breakers,
             performer,
-            prompt_problems: ArcSwap::from_pointee(prompt_problems),
+            shelf: ArcSwap::from_pointee(shelf),
             logs: tokio::sync::Mutex::default(),
             trips: Mutex::new(trips),
             started: std::time::Instant::now(),
         };
+        for candidate in &app.shelf.load().candidates {
+            tracing::warn!("{}", candidate.line(&app.home));
+        }
         app.load_recipes().await?;
         app.engine.resume()?;
         app.engine.continue_due().await?;
@@ -400,12 +412,8 @@ impl App {
     pub async fn reload(&self) -> bool {
         let before = self.registry.load_full();
         self.reload_config();
-        match PromptLibrary::read_folder(&self.home.prompts()) {
-            Ok((prompts, bad)) => {
-                self.questions.prompts.store(Arc::new(prompts));
-                self.prompt_problems.store(Arc::new(bad.iter().map(ToString::to_string).collect()));
-            }
-            Err(error) => tracing::warn!(%error, "cannot read prompts, the old ones stay"),
+        if let Err(error) = self.read_prompts().await {
+            tracing::warn!(error = format!("{error:#}"), "cannot read prompts, the old ones stay");
         }
         let read = self.load_recipes().await;
         if let Err(error) = &read {
@@ -415,6 +423,55 @@ impl App {
             tracing::info!("{change}");
         }
         read.is_ok()
+    }
+
+    /// Takes over which prompts are in use now; what runs goes on with its own.
+    async fn read_prompts(&self) -> anyhow::Result<()> {
+        let mut shelf = Shelf::read(&self.home, Some(self.store.reader()))?;
+        settle(&mut shelf, &self.store, self.clock.now()).await?;
+        let before = self.shelf.load_full();
+        for candidate in shelf.candidates.iter().filter(|one| !before.candidates.contains(one)) {
+            tracing::warn!("{}", candidate.line(&self.home));
+        }
+        self.questions.prompts.store(Arc::new(shelf.library.clone()));
+        self.shelf.store(Arc::new(shelf));
+        Ok(())
+    }
+
+    /// Puts a prompt in use: the next question is asked with it. Recipes are
+    /// still to be held against it ([`App::reload`]).
+    ///
+    /// # Errors
+    /// Why the version in use stays.
+    pub async fn load_prompt(&self, new: NewPrompt) -> Result<PromptChange, PromptRefusal> {
+        let change = prompt_desk::load(&self.store, new, self.clock.now()).await?;
+        self.take_over(&change).await;
+        Ok(change)
+    }
+
+    /// Puts an earlier version of a prompt in use again, as [`App::load_prompt`].
+    ///
+    /// # Errors
+    /// Why the version in use stays.
+    pub async fn roll_prompt_back(&self, back: Back) -> Result<PromptChange, PromptRefusal> {
+        let change = prompt_desk::roll_back(&self.store, back, self.clock.now()).await?;
+        self.take_over(&change).await;
+        Ok(change)
+    }
+
+    async fn take_over(&self, change: &PromptChange) {
+        tracing::info!(prompt = change.name, version = change.hash, "prompt in use");
+        if let Err(error) = self.read_prompts().await {
+            tracing::error!(error = format!("{error:#}"), "cannot read prompts");
+        }
+    }
+
+    /// All prompts, as they can be read from outside.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn prompts(&self) -> Result<PromptsListing, StoreError> {
+        prompt_listings::all(&self.home, self.store.reader(), &self.shelf.load().candidates)
     }
 
     /// Writes down which revisions failed too often. True when there are any: the
@@ -526,7 +583,8 @@ impl App {
     pub fn health(&self) -> Health {
         let registry = self.registry.load();
         let mut problems = recipe_problems(&registry);
-        problems.extend(self.prompt_problems.load().iter().cloned());
+        let shelf = self.shelf.load();
+        problems.extend(shelf.problems.iter().cloned());
         problems.extend(self.breakers.problems());
         problems.extend(self.config_problem.load().iter().cloned());
         problems.extend(self.store.trouble());
@@ -542,6 +600,7 @@ impl App {
             separation: separation.as_str().to_owned(),
             separation_reason: separation.reason().to_owned(),
             mode_ceiling: roles::ceiling(&config).as_str().to_owned(),
+            prompt_candidates: shelf.candidates.iter().map(|one| one.line(&self.home)).collect(),
             problems,
         }
     }
@@ -623,6 +682,14 @@ pub async fn registry_of(
     let loaded = deciders.loader.load(reader.as_ref()).await?;
     let terms = terms(config, reader.as_ref())?;
     Ok(Registry::apply(&Registry::default(), loaded.files, &terms))
+}
+
+/// Shipped prompts that are new to the database are in use from now on.
+async fn settle(shelf: &mut Shelf, store: &Store, now: TimestampMs) -> anyhow::Result<()> {
+    for (name, hash) in shelf.settle(store, now).await.context("cannot keep the shipped prompts")? {
+        tracing::info!(prompt = name, version = hash, "the shipped prompt is in use");
+    }
+    Ok(())
 }
 
 /// The source of ticks.

@@ -19,6 +19,7 @@ mod model;
 mod outbox;
 pub mod printer;
 mod progress;
+mod prompt;
 mod recipe;
 mod recipe_build;
 mod recipe_history;
@@ -106,6 +107,7 @@ fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> 
         Command::Outbox(args) => block_on(outbox::run(&home, &args, printer)),
         Command::Buffer(args) => block_on(buffer::run(&home, &args, printer)),
         Command::Context(args) => block_on(context::run(&home, &args, printer)),
+        Command::Prompt(args) => block_on(prompt::run(&home, &args, printer)),
         Command::Grant(args) => block_on(grant::run(&home, &args, printer)),
         Command::Model(args) => model::run(&home, &args, printer),
         Command::Status => status::run(&home, printer),

@@ -28,7 +28,7 @@ pub mod router;
 pub use embedded_llama::bench::{BenchReport, bench};
 pub use embedded_llama::{EmbeddedLlama, EmbeddedOptions};
 pub use label_set::{Label, LabelSet};
-pub use prompt::{Prompt, PromptValues};
+pub use prompt::{Prompt, PromptForm, PromptValues};
 pub use prompt_library::PromptLibrary;
 pub use router::ModelRouter;
 

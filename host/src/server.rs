@@ -14,6 +14,7 @@ mod peers;
 mod port;
 mod port_checks;
 mod problem;
+mod prompts;
 mod questions;
 mod recipes;
 mod reload;
@@ -31,10 +32,12 @@ use axum::extract::DefaultBodyLimit;
 use crate::app::buffer_listing::{Flushed, ListedBuffer};
 use crate::app::health::Health;
 use crate::app::listings::{GrantsListing, RecipesListing};
+use crate::app::prompt_desk::{Back, NewPrompt, PromptRefusal};
+use crate::app::prompt_listings::PromptsListing;
 use crate::config::Source;
 use crate::engine::Engine;
 use crate::roles::Role;
-use crate::store::StoreError;
+use crate::store::{PromptChange, StoreError};
 
 pub use events::EventAnswer;
 pub use outbox::{OutboxStand, OutboxWish};
@@ -90,7 +93,10 @@ impl Door {
 }
 
 /// Something that takes a while.
-pub type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub type Job<T = ()> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A change of what prompt is in use.
+pub type PromptJob = Job<Result<PromptChange, PromptRefusal>>;
 
 /// What handlers need.
 #[derive(Clone)]
@@ -102,6 +108,9 @@ pub struct ServerState {
     pub buffers: Arc<dyn Fn() -> Result<Vec<ListedBuffer>, StoreError> + Send + Sync>,
     /// Flushes the buffer of that name.
     pub flush: Arc<dyn Fn(String) -> Job<Result<Flushed, StoreError>> + Send + Sync>,
+    pub prompts: Arc<dyn Fn() -> Result<PromptsListing, StoreError> + Send + Sync>,
+    pub load_prompt: Arc<dyn Fn(NewPrompt) -> PromptJob + Send + Sync>,
+    pub roll_prompt_back: Arc<dyn Fn(Back) -> PromptJob + Send + Sync>,
     /// Reads the folders again.
     pub reload: Arc<dyn Fn() -> Job<()> + Send + Sync>,
 }

@@ -72,7 +72,9 @@ pub use outbox_orders::{Ordered, OutboxOrder};
 pub use outbox_rows::{
     BRIEFING, LONGEST_RETRY, NO_NODE, OutboxRow, OutboxState, UnknownState, WAKE,
 };
-pub use prompts::PromptVersion;
+pub use prompts::{
+    PromptActivation, PromptChange, PromptMark, PromptPush, PromptStep, PromptVersion,
+};
 pub use reader::Reader;
 pub use reviews::{Review, ReviewCounts, ReviewEntry};
 pub use revisions::Revision;

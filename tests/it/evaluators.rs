@@ -29,7 +29,7 @@ fn home() -> TestHome {
         ("wakes", "wake", "The first look said {{cascade.action}}, {{cascade.reason}}. "),
         ("collects", "compile", "Decision {{filter.decision}} to {{envelope.to_node}}. "),
     ] {
-        home.write(&format!("prompts/{name}.toml"), prompt(name, action, content));
+        home.prompt(name, prompt(name, action, content));
     }
     home
 }

@@ -34,6 +34,7 @@ mod modes;
 mod old_scripts;
 mod outbox;
 mod pair;
+mod prompts;
 mod python_recipe;
 mod questions;
 mod roles;

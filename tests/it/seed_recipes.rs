@@ -10,7 +10,7 @@ fn fixture(path: &str) -> String {
 #[test]
 fn the_three_example_recipes_load_and_run() {
     let home = TestHome::new();
-    home.write("prompts/triage.toml", fixture("seed-prompts/triage-v3.toml"));
+    home.prompt("triage", fixture("seed-prompts/triage-v3.toml"));
     for name in ["mail-triage", "cluster-probe", "health-check"] {
         home.recipe(name, &fixture(&format!("seed-recipes/{name}.toml")));
     }
@@ -54,7 +54,7 @@ fn the_three_example_recipes_load_and_run() {
 fn both_prompts_of_the_earlier_thrall_load() {
     for prompt in ["triage-v2", "triage-v3"] {
         let home = TestHome::new();
-        home.write("prompts/triage.toml", fixture(&format!("seed-prompts/{prompt}.toml")));
+        home.prompt("triage", fixture(&format!("seed-prompts/{prompt}.toml")));
         home.recipe("mail-triage", &fixture("seed-recipes/mail-triage.toml"));
         let ran = home.run(&["recipe", "check"]);
         assert_eq!(ran.code, 0, "{prompt}: {ran:?}");

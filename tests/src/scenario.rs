@@ -79,7 +79,7 @@ fn make_home(scenario: &Scenario) -> TestHome {
         std::fs::write(path, format!("{}\n{text}", scenario.config)).unwrap();
     }
     for (name, text) in &scenario.prompts {
-        home.write(&format!("prompts/{name}"), text);
+        home.prompt(name.strip_suffix(".toml").unwrap(), text);
     }
     for (name, toml) in &scenario.recipes {
         match scenario.grants.iter().find(|(grant, _)| grant == name) {

@@ -120,6 +120,12 @@ impl TestHome {
         path
     }
 
+    /// Puts a prompt in use, under the name that it declares.
+    pub fn prompt(&self, name: &str, toml: impl AsRef<[u8]>) -> Ran {
+        let file = self.write(&format!("prompts/{name}.toml"), toml);
+        self.run(&["prompt", "load", file.to_str().unwrap()]).ok()
+    }
+
     /// Installs a recipe with a grant for everything that it names.
     pub fn recipe(&self, name: &str, toml: &str) {
         self.recipe_under(name, toml, &full_grant(toml));

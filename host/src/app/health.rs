@@ -19,5 +19,8 @@ pub struct Health {
     pub separation_reason: String,
     /// The highest mode that a recipe may have here.
     pub mode_ceiling: String,
+    /// Files of prompts/ that nobody has loaded, with the line that would.
+    #[serde(default)]
+    pub prompt_candidates: Vec<String>,
     pub problems: Vec<String>,
 }

@@ -91,6 +91,14 @@ impl Answers for LiveAnswers {
             _ => None,
         }
     }
+
+    fn prompt_hash_of(&self, request: &HostRequest) -> Option<String> {
+        match request {
+            HostRequest::ModelClassify { prompt, .. }
+            | HostRequest::ModelComplete { prompt, .. } => self.model.hash_of_prompt(prompt),
+            _ => None,
+        }
+    }
 }
 
 /// Whatever the node sends, a guest is not given more than the contract says.

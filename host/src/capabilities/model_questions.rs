@@ -61,6 +61,11 @@ impl ModelQuestions {
         self.model_name(named.as_deref())
     }
 
+    /// The version of a prompt that is in use.
+    pub fn hash_of_prompt(&self, prompt: &str) -> Option<String> {
+        self.prompt(prompt).ok().map(|prompt| prompt.hash.clone())
+    }
+
     /// The model that an evaluator asks with a prompt, by the recipe's own choice
     /// or the prompt's.
     pub fn model_of(&self, prompt: &str, model: Option<&str>) -> String {

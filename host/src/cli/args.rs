@@ -83,6 +83,9 @@ pub(super) enum Command {
     /// What recipes remember.
     #[command(subcommand)]
     Context(ContextCommand),
+    /// Show prompts with all their versions, and put one in use (the operator's).
+    #[command(subcommand)]
+    Prompt(PromptCommand),
     /// Show, plan, give and take what recipes may do (the operator's).
     #[command(subcommand)]
     Grant(GrantCommand),
@@ -152,6 +155,13 @@ pub(super) struct DryrunArgs {
     /// The last N events of this recipe.
     #[arg(long, value_name = "N")]
     pub(super) last: Option<u32>,
+    /// Run with this prompt in place of the recipe's own. A .toml file is a prompt
+    /// file, any other bare text. Nothing is loaded.
+    #[arg(long, value_name = "FILE")]
+    pub(super) prompt: Option<PathBuf>,
+    /// Ask the model what the record does not answer.
+    #[arg(long)]
+    pub(super) rerun_model: bool,
 }
 
 #[derive(Debug, Args)]
@@ -382,6 +392,45 @@ pub(super) enum GrantCommand {
         name: String,
         #[arg(long, default_value_t = 20)]
         limit: u32,
+    },
+}
+
+const LOAD_HELP: &str =
+    "A prompt holds the placeholder {{filter.tier}} and one for the message text, as in
+{{envelope.body_text}}; or it is in the form of the earlier thrall, with {tier} and doubled
+braces. Try it on the journal before: thrall dryrun RECIPE --prompt FILE --last 50 --rerun-model";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PromptCommand {
+    /// Every prompt with the version in use; files of prompts/ that nobody has loaded.
+    List,
+    /// The text of a version.
+    Show {
+        name: String,
+        /// The beginning of a version; the one in use if left out.
+        #[arg(long)]
+        version: Option<String>,
+    },
+    /// Put a prompt in use: the next question to the model is asked with it.
+    #[command(after_help = LOAD_HELP)]
+    Load {
+        /// A .toml file is a prompt file, any other is bare text.
+        file: PathBuf,
+        /// What it is called; if left out as the file says, or as it is called.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// What is different between two versions. With one, between that and the one in use;
+    /// with none, between the one in use and prompts/NAME.toml.
+    Diff { name: String, from: Option<String>, to: Option<String> },
+    /// Which version was in use when, and who put it there; newest first.
+    History { name: String },
+    /// Put an earlier version in use again.
+    Rollback {
+        name: String,
+        /// The beginning of a version; the one that was in use before if left out.
+        #[arg(long)]
+        to: Option<String>,
     },
 }
 

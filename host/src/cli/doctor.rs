@@ -142,9 +142,9 @@ async fn recipes(home: &Home, config: &Config, findings: &mut Findings) {
     let loaded = async {
         let deciders = app::deciders(home, config)?;
         let registry = app::registry_of(home, config, &deciders).await?;
-        anyhow::Ok((registry, deciders.prompt_problems))
+        anyhow::Ok((registry, deciders.shelf))
     };
-    let (registry, prompt_problems) = match loaded.await {
+    let (registry, shelf) = match loaded.await {
         Ok(loaded) => loaded,
         Err(error) => return findings.add(Level::Bad, "sandbox", format!("{error:#}")),
     };
@@ -173,8 +173,14 @@ async fn recipes(home: &Home, config: &Config, findings: &mut Findings) {
             findings.add(Level::Warning, "recipe", warning.clone());
         }
     }
-    for problem in app::recipe_problems(&registry).into_iter().chain(prompt_problems) {
+    for problem in app::recipe_problems(&registry) {
         findings.add(Level::Bad, "recipe", problem);
+    }
+    for problem in shelf.problems {
+        findings.add(Level::Bad, "prompt", problem);
+    }
+    for candidate in shelf.candidates {
+        findings.add(Level::Warning, "prompt", candidate.line(home));
     }
     findings.add(Level::Good, "recipes", format!("{live} live"));
 }

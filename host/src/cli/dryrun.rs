@@ -1,6 +1,7 @@
 //! `thrall dryrun`: the pipeline without its last step. Opens the database for
 //! reading only, so that nothing can change.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use serde::Serialize;
 use super::Outcome;
 use super::args::DryrunArgs;
 use super::printer::Printer;
+use super::prompt;
 use super::trace_view;
 use crate::app::{self, Deciders};
 use crate::capabilities::breaker_folder::BreakerFolder;
@@ -26,12 +28,16 @@ use crate::grants::Grant;
 use crate::home::Home;
 use crate::ids::{Digest, JournalId};
 use crate::journal::Trace;
+use crate::model::{Prompt, PromptLibrary};
 use crate::pipeline::ports::Ports;
 use crate::pipeline::{self, RunInput, Switches};
 use crate::recipes::Mode;
 use crate::recipes::folder::MAX_COMPONENT_BYTES;
 use crate::recipes::registry::{GrantFile, Registry, Revision};
-use crate::rehearsal::{self, recorded::NoMeter};
+use crate::rehearsal;
+use crate::rehearsal::candidate::Candidate;
+use crate::rehearsal::recorded::{NO_RECORD, NoMeter};
+use crate::stage::HostError;
 use crate::store::{JournalEntry, JournalFilter, Reader};
 
 /// Bounds on what is run and where.
@@ -42,6 +48,8 @@ struct Rehearsal {
     revision: Revision,
     /// For the grants of recipes on the way to an event.
     registry: Registry,
+    /// A prompt that is not in use, and leave to ask the model.
+    candidate: Option<Candidate>,
 }
 
 /// One event, run without acting.
@@ -56,12 +64,18 @@ struct Rehearsed {
     #[serde(skip_serializing_if = "Option::is_none")]
     then: Option<Then>,
     differs: bool,
+    /// Something was to be asked that nobody had asked then: what is shown is no
+    /// decision of the present rules.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    no_record: bool,
 }
 
 #[derive(Serialize)]
 struct Then {
     action: String,
     reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_hash: Option<String>,
     decision_hash: Digest,
 }
 
@@ -73,9 +87,35 @@ pub(super) async fn run(
     let home = Home::existing(home)?;
     let config = Config::load(&home.config_file())?;
     let deciders = app::deciders(&home, &config)?;
+    let mut stand_in = match &args.prompt {
+        Some(file) => match stand_in(file)? {
+            Ok(prompt) => Some(prompt),
+            Err(why) => {
+                printer.talk(&why);
+                return Ok(Outcome::No);
+            }
+        },
+        None => None,
+    };
+    // A prompt that the recipe names may be this one, and not in use at all yet.
+    if let Some(prompt) = &stand_in {
+        put_in(&deciders, prompt.clone());
+    }
     let Some((name, revision)) = revision(&home, &deciders, &args.recipe, printer).await? else {
         return Ok(Outcome::No);
     };
+    if let Some(prompt) = &mut stand_in {
+        if let Err(why) = stand_in_for(prompt, &revision) {
+            printer.talk(&why);
+            return Ok(Outcome::No);
+        }
+        put_in(&deciders, prompt.clone());
+    }
+    let candidate = (stand_in.is_some() || args.rerun_model).then(|| Candidate {
+        prompt: stand_in.as_ref().map(|prompt| prompt.name.clone()),
+        hash: stand_in.as_ref().map(|prompt| prompt.hash.clone()),
+        may_ask: args.rerun_model,
+    });
     let reader = Arc::new(Reader::open(&home.state())?);
     let breakers = BreakerFolder::existing(&home.breakers())
         .with_context(|| format!("cannot open {}", home.breakers().display()))?;
@@ -95,14 +135,15 @@ pub(super) async fn run(
         engine: Arc::from(app::ENGINE),
     };
     let registry = app::registry_of(&home, &config, &deciders).await?;
-    let rehearsal = Rehearsal { reader, live, config, revision, registry };
+    let rehearsal = Rehearsal { reader, live, config, revision, registry, candidate };
+    let tried = rehearsal.candidate.as_ref();
     match (&args.envelope, args.journal, args.last) {
         (Some(file), _, _) => {
             let rehearsed = rehearsal.envelope(&read_envelope(file)?).await?;
-            report(&[rehearsed], true, printer)
+            report(&[rehearsed], true, tried, printer)
         }
         (None, Some(id), _) => match rehearsal.journaled(id).await? {
-            Ok(rehearsed) => report(&[rehearsed], true, printer),
+            Ok(rehearsed) => report(&[rehearsed], true, tried, printer),
             Err(why) => {
                 printer.talk(&why);
                 Ok(Outcome::No)
@@ -121,9 +162,55 @@ pub(super) async fn run(
                     Err(why) => printer.talk(&why),
                 }
             }
-            report(&all, false, printer)
+            report(&all, false, tried, printer)
         }
     }
+}
+
+/// The prompt that is tried. The inner error says why it could not be loaded.
+fn stand_in(file: &Path) -> anyhow::Result<Result<Prompt, String>> {
+    let (form, content) = prompt::read_prompt(file)?;
+    let Ok(text) = String::from_utf8(content) else {
+        return Ok(Err(format!("{} is no UTF-8 text", file.display())));
+    };
+    let name = prompt::name_of(file, form, None);
+    let read = Prompt::read(form, name.as_deref(), &text);
+    let checked = read.and_then(|prompt| prompt.check_loadable().map(|()| prompt));
+    Ok(checked.map_err(|error| error.to_string()))
+}
+
+/// Gives the prompt the name under which the recipe asks: its own if the recipe
+/// knows it, else that of the recipe's one prompt.
+fn stand_in_for(prompt: &mut Prompt, revision: &Revision) -> Result<(), String> {
+    let evaluators = &revision.recipe.evaluators;
+    let names: BTreeSet<&str> = evaluators
+        .iter()
+        .flat_map(|one| one.kind.questions())
+        .map(|asking| asking.prompt)
+        .collect();
+    if names.contains(prompt.name.as_str()) {
+        return Ok(());
+    }
+    let recipe = &revision.recipe.name;
+    let named: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    match (names.first(), names.len()) {
+        (Some(only), 1) => {
+            (*only).clone_into(&mut prompt.name);
+            Ok(())
+        }
+        (Some(_), _) => Err(format!(
+            "{recipe} asks with {}, and the file is called {:?}: give it the name of the one that it stands in for",
+            named.join(" and "),
+            prompt.name
+        )),
+        (None, _) => Err(format!("{recipe} asks the model nothing, so there is no prompt to try")),
+    }
+}
+
+fn put_in(deciders: &Deciders, prompt: Prompt) {
+    let mut library = PromptLibrary::clone(&deciders.questions.prompts.load());
+    library.insert(prompt);
+    deciders.questions.prompts.store(library.into());
 }
 
 /// The recipe to run: one of the home, or a loose file with its bytes.
@@ -187,10 +274,18 @@ impl Rehearsal {
             fields: draft.fields,
         };
         let tier = self.config.trust.tier_of(envelope.text("from_node"));
-        let trace = self.run(&self.live, &envelope, tier, now, false).await?;
+        let tried = self.candidate.as_ref().filter(|candidate| candidate.prompt.is_some());
+        let trace = match tried {
+            Some(candidate) => {
+                let ports = rehearsal::candidate_ports(&self.live, None, candidate);
+                self.run(&ports, &envelope, tier, now, false).await?
+            }
+            None => self.run(&self.live, &envelope, tier, now, false).await?,
+        };
         Ok(Rehearsed {
             journal_id: None,
             envelope_id: envelope.id,
+            no_record: lacks_record(&trace),
             trace,
             then: None,
             differs: false,
@@ -216,10 +311,19 @@ impl Rehearsal {
                 "row {id} cannot be run again: the event's fields have expired"
             )));
         }
-        let ports = rehearsal::recorded_ports(&self.live, &trace);
+        let ports = match &self.candidate {
+            Some(candidate) => rehearsal::candidate_ports(&self.live, Some(&trace), candidate),
+            None => rehearsal::recorded_ports(&self.live, &trace),
+        };
         let answered = trace.host_inputs.answered;
         let now_trace = self.run(&ports, &stored.envelope, row.tier, row.at, answered).await?;
-        let differs = now_trace.decision_hash != row.decision_hash;
+        let no_record = lacks_record(&now_trace);
+        // A prompt that reads otherwise is asked otherwise: what counts is what
+        // would be done.
+        let differs = match &self.candidate {
+            Some(_) => !no_record && does_otherwise(&trace, &now_trace),
+            None => now_trace.decision_hash != row.decision_hash,
+        };
         Ok(Ok(Rehearsed {
             journal_id: Some(id),
             envelope_id: stored.envelope.id,
@@ -227,9 +331,11 @@ impl Rehearsal {
             then: Some(Then {
                 action: row.action.clone(),
                 reason: row.reason.clone(),
+                prompt_hash: row.prompt_hash.clone(),
                 decision_hash: row.decision_hash,
             }),
             differs,
+            no_record,
         }))
     }
 
@@ -258,23 +364,96 @@ impl Rehearsal {
     }
 }
 
-/// Exit status 1 when a decision differs, so that it serves in scripts.
-fn report(all: &[Rehearsed], is_single: bool, printer: &Printer) -> anyhow::Result<Outcome> {
+/// Whether something was refused because nobody had asked it then.
+fn lacks_record(trace: &Trace) -> bool {
+    trace.host_calls.iter().any(|call| {
+        call.request.name().0 == "model"
+            && matches!(&call.answer, Err(HostError::Denied(why)) if why.starts_with(NO_RECORD))
+    })
+}
+
+/// Whether another action, or other operations, come of it.
+fn does_otherwise(then: &Trace, now: &Trace) -> bool {
+    let done = |trace: &Trace| -> Vec<(&'static str, bool)> {
+        let operations = trace.action.operations.iter();
+        operations.map(|one| (one.operation.kind(), one.denied_by.is_some())).collect()
+    };
+    then.filter.decision != now.filter.decision && is_stopped(then) != is_stopped(now)
+        || then.action.name != now.action.name
+        || done(then) != done(now)
+}
+
+/// Whether the filter stage ended it before anybody was asked.
+fn is_stopped(trace: &Trace) -> bool {
+    matches!(trace.filter.decision.as_str(), "skip" | "rate_limited" | "bypass")
+}
+
+/// Exit status 1 when a decision differs, so that it serves in scripts; and when
+/// a prompt was tried that nothing is known about.
+fn report(
+    all: &[Rehearsed],
+    is_single: bool,
+    candidate: Option<&Candidate>,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     let differing = all.iter().filter(|one| one.differs).count();
+    let unknown = all.iter().filter(|one| one.no_record).count();
     if printer.is_json() {
         match (is_single, all.first()) {
             (true, Some(one)) => printer.json(one)?,
             _ => printer.json(&all)?,
         }
+    } else if candidate.is_some_and(|one| one.prompt.is_some()) {
+        compare(all, printer)?;
     } else {
         for one in all {
             print(one, printer)?;
         }
-        if !is_single {
-            printer.talk(&format!("{} run, {differing} decided differently", all.len()));
-        }
     }
-    Ok(if differing > 0 { Outcome::No } else { Outcome::Done })
+    if candidate.is_some() || !is_single {
+        let missing = match unknown {
+            0 => String::new(),
+            n => format!(
+                ", {n} without a record: nobody asked the model this, --rerun-model asks it"
+            ),
+        };
+        printer.talk(&format!("{} run, {differing} decided differently{missing}", all.len()));
+    }
+    let is_no = differing > 0 || (candidate.is_some() && unknown > 0);
+    Ok(if is_no { Outcome::No } else { Outcome::Done })
+}
+
+/// Then and now, an event a line.
+fn compare(all: &[Rehearsed], printer: &Printer) -> anyhow::Result<()> {
+    let said = |action: &str, hash: Option<&str>| match hash {
+        Some(hash) => format!("{action} ({hash})"),
+        None => action.to_owned(),
+    };
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|one| {
+            let evaluate = &one.trace.evaluate;
+            let verdict = match (one.no_record, one.differs, &one.then) {
+                (true, ..) => "no record",
+                (_, true, _) => "DIFFERS",
+                (.., Some(_)) => "same",
+                (.., None) => "",
+            };
+            let then = one.then.as_ref();
+            let now = said(&one.trace.action.name, evaluate.prompt_hash.as_deref());
+            vec![
+                one.journal_id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
+                one.envelope_id.clone(),
+                then.map_or_else(String::new, |then| {
+                    said(&then.action, then.prompt_hash.as_deref())
+                }),
+                if one.no_record { "-".to_owned() } else { now },
+                verdict.to_owned(),
+                if one.no_record { String::new() } else { evaluate.result.reason.clone() },
+            ]
+        })
+        .collect();
+    printer.table(&["row", "event", "then (prompt)", "now (prompt)", "", "reason"], &rows)
 }
 
 fn print(one: &Rehearsed, printer: &Printer) -> anyhow::Result<()> {

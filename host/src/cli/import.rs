@@ -22,15 +22,19 @@ use cap_std::fs::Dir;
 use super::Outcome;
 use super::args::ImportArgs;
 use super::printer::Printer;
+use super::socket_client::SocketClient;
+use crate::app::prompt_desk::{self, NewPrompt};
 use crate::app::{self, Deciders, grant_files};
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::home::Home;
-use crate::model::PromptLibrary;
+use crate::model::{PromptForm, PromptLibrary};
 use crate::model_files::ModelFiles;
 use crate::plain_file;
 use crate::recipes::Mode;
 use crate::roles::Separation;
 use crate::roles::accounts::Accounts;
+use crate::store::Store;
 use crate::store::earlier_database::{self, EarlierDatabase};
 use crate::strict_toml::{MAX_FILE_BYTES, Problem};
 use old_folder::{Found, OldFolder};
@@ -62,7 +66,7 @@ pub(super) async fn run(
         paste: import.paste,
     };
     if !args.dry_run {
-        import.writes.apply(&home)?;
+        import.writes.apply(&home).await?;
     }
     report.print(printer)?;
     if !args.dry_run && import.writes.config.is_some() {
@@ -105,12 +109,18 @@ struct Import {
     has_automated: bool,
 }
 
+/// A prompt to write, and to put in use if that can be.
+struct NewFile {
+    name: String,
+    text: String,
+    is_loadable: bool,
+}
+
 /// What is to be written.
 struct Writes {
     places: Places,
     config: Option<String>,
-    /// Name and text.
-    prompts: Vec<(String, String)>,
+    prompts: Vec<NewFile>,
     recipes: Vec<NewRecipe>,
 }
 
@@ -178,7 +188,7 @@ fn look_at_prompts(
     secrets: &[String],
     places: &Places,
     deciders: &Deciders,
-) -> (Vec<Item>, Vec<(String, String)>) {
+) -> (Vec<Item>, Vec<NewFile>) {
     let mut items = Vec::new();
     let mut read = Vec::new();
     match old.prompts() {
@@ -197,8 +207,12 @@ fn look_at_prompts(
         match one {
             Ok(good) => {
                 if good.is_new {
-                    new.push((good.prompt.name.clone(), good.text));
-                    library.insert(good.prompt);
+                    let is_loadable = good.prompt.check_loadable().is_ok();
+                    let name = good.prompt.name.clone();
+                    new.push(NewFile { name, text: good.text, is_loadable });
+                    if is_loadable {
+                        library.insert(good.prompt);
+                    }
                 }
                 items.push(good.item);
             }
@@ -344,18 +358,50 @@ fn root_of(home: &Home) -> anyhow::Result<Dir> {
 impl Writes {
     /// Writes everything. What comes after depends on what came before: recipes
     /// name prompts, and run under grants, so a grant lies there first.
-    fn apply(&self, home: &Home) -> anyhow::Result<()> {
+    async fn apply(&self, home: &Home) -> anyhow::Result<()> {
         if let Some(text) = &self.config {
             let mode = std::fs::metadata(home.config_file())?.permissions().mode() & 0o777;
             plain_file::replace_as(&root_of(home)?, CONFIG, text.as_bytes(), mode)
                 .with_context(|| format!("cannot write {}", home.config_file().display()))?;
         }
-        for (name, text) in &self.prompts {
-            self.places.write_prompt(name, text)?;
+        for prompt in &self.prompts {
+            self.places.write_prompt(&prompt.name, &prompt.text)?;
         }
+        self.use_prompts(home).await?;
         for recipe in &self.recipes {
             grant_files::write(home, &recipe.grant)?;
             self.places.write_recipe(&recipe.grant.recipe, &recipe.text)?;
+        }
+        Ok(())
+    }
+
+    /// Whoever imports is the operator, and what was in use there is in use here.
+    async fn use_prompts(&self, home: &Home) -> anyhow::Result<()> {
+        let mut loadable = self.prompts.iter().filter(|prompt| prompt.is_loadable).peekable();
+        if loadable.peek().is_none() {
+            return Ok(());
+        }
+        let client = SocketClient::of_role(home).await;
+        let now = SystemClock.now();
+        let store = match client {
+            Some(_) => None,
+            None => Some(Store::open(&home.state(), now)?),
+        };
+        for prompt in loadable {
+            let content = prompt.text.clone().into_bytes();
+            let form = PromptForm::Toml;
+            let refused = match (&client, &store) {
+                (Some(client), _) => client.load_prompt(None, form, content).await?.err(),
+                (None, Some(store)) => {
+                    let by = "import".to_owned();
+                    let new = NewPrompt { name: None, form, content, by };
+                    prompt_desk::load(store, new, now).await.err().map(|error| error.to_string())
+                }
+                (None, None) => None,
+            };
+            if let Some(why) = refused {
+                bail!("prompt {} is in its place and not in use: {why}", prompt.name);
+            }
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use anyhow::Context;
 use super::Outcome;
 use super::args::InitArgs;
 use super::printer::Printer;
+use crate::app::prompt_shelf::Shelf;
 use crate::app::{self, grant_files};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -22,7 +23,7 @@ use crate::ids::Digest;
 use crate::model::{Prompt, PromptLibrary};
 use crate::recipes::registry::Revision;
 use crate::recipes::{ComponentSource, Known, Mode, manifest};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::{shipped, strict_toml};
 
 pub(super) async fn run(
@@ -54,9 +55,7 @@ pub(super) async fn run(
         .collect();
     let unbound = only_shipped(&home, unbound, printer)?;
     bind_shipped(&home, &unbound)?;
-    if !home.database().exists() {
-        Store::open(&home.state(), SystemClock.now())?;
-    }
+    use_shipped_prompts(&home, printer).await?;
     printer.talk(&format!("{} is a thrall home ({written} files written).", home.root().display()));
     printer.talk(&format!(
         "Next: put your node id and your team into {}, then `thrall --home {} serve`.",
@@ -64,6 +63,25 @@ pub(super) async fn run(
         home.root().display()
     ));
     Ok(Outcome::Done)
+}
+
+/// Prompts are in use only when somebody said so; for those that are shipped,
+/// making the home says it. A service that runs does it at its next reading.
+async fn use_shipped_prompts(home: &Home, printer: &Printer) -> anyhow::Result<()> {
+    let now = SystemClock.now();
+    let store = match Store::open(&home.state(), now) {
+        Ok(store) => store,
+        Err(StoreError::InUse { .. }) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut shelf = Shelf::read(home, Some(store.reader()))?;
+    for (name, hash) in shelf.settle(&store, now).await? {
+        printer.talk(&format!("prompt {name}, version {hash}, is in use"));
+    }
+    for candidate in &shelf.candidates {
+        printer.talk(&candidate.line(home));
+    }
+    Ok(())
 }
 
 /// A grant that was just written is for the recipe that is shipped with it.

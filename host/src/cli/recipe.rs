@@ -56,7 +56,7 @@ pub(super) async fn run(
         RecipeCommand::Check { file: Some(file) } => check_file(&deciders, file, printer).await,
         RecipeCommand::Check { file: None } => {
             let registry = app::registry_of(&home, &config, &deciders).await?;
-            check_all(&registry, &deciders.prompt_problems, printer)
+            check_all(&registry, &deciders.shelf.problems, printer)
         }
         RecipeCommand::List => {
             let registry = app::registry_of(&home, &config, &deciders).await?;

@@ -11,8 +11,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use crate::app::prompt_listings::{PromptStory, PromptsListing};
 use crate::home::Home;
+use crate::model::PromptForm;
 use crate::server::{EventAnswer, Said};
+use crate::store::PromptChange;
 
 /// A running service, found by its socket.
 pub(super) struct SocketClient {
@@ -70,6 +73,50 @@ impl SocketClient {
         }
     }
 
+    /// All prompts.
+    ///
+    /// # Errors
+    /// When the service cannot be reached or refuses; so for all of these.
+    pub(super) async fn prompts(&self) -> anyhow::Result<PromptsListing> {
+        let told: Told<PromptsListing> =
+            told(self.request(Method::GET, "/thrall/prompts", Vec::new()).await?)?;
+        told.into_result().map_err(anyhow::Error::msg)
+    }
+
+    /// One version of a prompt; the inner error says that there is none.
+    pub(super) async fn prompt(
+        &self,
+        name: &str,
+        version: Option<&str>,
+    ) -> anyhow::Result<Result<PromptStory, String>> {
+        let query = version.map_or_else(String::new, |one| format!("?version={}", encoded(one)));
+        let path = format!("/thrall/prompts/{}{query}", encoded(name));
+        Ok(told(self.request(Method::GET, &path, Vec::new()).await?)?.into_result())
+    }
+
+    /// Puts a prompt in use; the inner error says why not.
+    pub(super) async fn load_prompt(
+        &self,
+        name: Option<&str>,
+        form: PromptForm,
+        content: Vec<u8>,
+    ) -> anyhow::Result<Result<PromptChange, String>> {
+        let name = name.map_or_else(String::new, |name| format!("&name={}", encoded(name)));
+        let path = format!("/thrall/prompts?form={}{name}", form.as_str());
+        Ok(told(self.request(Method::POST, &path, content).await?)?.into_result())
+    }
+
+    /// Puts an earlier version of a prompt in use again.
+    pub(super) async fn roll_prompt_back(
+        &self,
+        name: &str,
+        to: Option<&str>,
+    ) -> anyhow::Result<Result<PromptChange, String>> {
+        let query = to.map_or_else(String::new, |to| format!("?to={}", encoded(to)));
+        let path = format!("/thrall/prompts/{}/rollback{query}", encoded(name));
+        Ok(told(self.request(Method::POST, &path, Vec::new()).await?)?.into_result())
+    }
+
     /// Whether anybody answers.
     pub(super) async fn is_alive(&self) -> bool {
         UnixStream::connect(&self.socket).await.is_ok()
@@ -123,6 +170,15 @@ pub(super) enum Told<T> {
     No(String),
 }
 
+impl<T> Told<T> {
+    fn into_result(self) -> Result<T, String> {
+        match self {
+            Self::Answer(answer) => Ok(answer),
+            Self::No(why) => Err(why),
+        }
+    }
+}
+
 fn told<T: DeserializeOwned>((status, body): (StatusCode, Bytes)) -> anyhow::Result<Told<T>> {
     if status.is_success() {
         let answer = serde_json::from_slice(&body)
@@ -132,14 +188,18 @@ fn told<T: DeserializeOwned>((status, body): (StatusCode, Bytes)) -> anyhow::Res
     let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
     match status {
         StatusCode::NOT_FOUND if problem.kind.ends_with(":no_such_route") => {
-            Ok(Told::No("only the operator may do that, over run/operator.sock".to_owned()))
+            Ok(Told::No(OPERATORS.to_owned()))
         }
-        StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
-            Ok(Told::No(problem.detail))
-        }
+        StatusCode::METHOD_NOT_ALLOWED => Ok(Told::No(OPERATORS.to_owned())),
+        StatusCode::NOT_FOUND
+        | StatusCode::CONFLICT
+        | StatusCode::UNPROCESSABLE_ENTITY
+        | StatusCode::PAYLOAD_TOO_LARGE => Ok(Told::No(problem.detail)),
         _ => bail!("the service answered {status}: {}", String::from_utf8_lossy(&body)),
     }
 }
+
+const OPERATORS: &str = "only the operator may do that, over run/operator.sock";
 
 /// What is read of an error's document.
 #[derive(Default, Deserialize)]

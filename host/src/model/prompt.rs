@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::label_set::{Label, LabelSet, LabelSetError};
@@ -25,6 +25,9 @@ use template::{Template, TemplateError};
 /// Characters of a message that the model sees, unless the prompt says otherwise.
 pub const DEFAULT_BODY_LIMIT: usize = 800;
 
+/// A prompt is a page; more is a mistake or an attack on the loader's memory.
+pub const MAX_PROMPT_BYTES: usize = 256 * 1024;
+
 /// A prompt with a larger limit would let one message fill the model's context.
 const MAX_BODY_LIMIT: usize = 8000;
 
@@ -36,6 +39,35 @@ const DEFAULT_CUE: &str = "Kind:";
 
 /// The answer form that the earlier prompts ask for; the label stands in it.
 const JSON_CUE: &str = "{\"action\":\"";
+
+/// How a prompt is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PromptForm {
+    /// A prompt file.
+    Toml,
+    /// Bare text, as the earlier thrall took it.
+    Text,
+}
+
+impl PromptForm {
+    pub const WORDS: [&'static str; 2] = ["toml", "text"];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Toml => "toml",
+            Self::Text => "text",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "toml" => Some(Self::Toml),
+            "text" => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
 
 /// A checked prompt.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,8 +122,17 @@ pub enum PromptError {
     Toml(String),
     #[error("prompt name `{0}` is not usable: use lower-case letters, digits, `-` and `_`")]
     Name(String),
-    #[error("prompt `{name}`: the content is empty")]
+    /// The first words are those that the earlier thrall answered with.
+    #[error("content required: that of prompt `{name}` is empty")]
     Empty { name: String },
+    #[error("it has {0} bytes, a prompt has at most {MAX_PROMPT_BYTES}")]
+    TooLarge(usize),
+    #[error("line {line}: {what}; of control characters only line breaks and tabs are taken")]
+    Control { line: usize, what: String },
+    #[error(
+        "prompt `{name}`: kind `{kind}` leads to `{action}`, which is no action's name: use lower-case letters, digits, `-` and `_`"
+    )]
+    KindAction { name: String, kind: String, action: String },
     #[error("prompt `{name}`: {source}")]
     Template { name: String, source: TemplateError },
     #[error("prompt `{name}`, kinds: {source}")]
@@ -103,6 +144,10 @@ pub enum PromptError {
     /// The words that the earlier thrall answered with; scripts look for them.
     #[error("prompt must contain {{tier}} placeholder")]
     NoTier,
+    #[error(
+        "prompt `{name}` has no placeholder for the message text: write `{{{{envelope.body_text}}}}` where it belongs, or the field of the event that holds it"
+    )]
+    NoMessage { name: String },
 }
 
 #[derive(Deserialize)]
@@ -124,6 +169,39 @@ struct PromptFile {
     examples: Vec<Example>,
 }
 
+impl PromptFile {
+    /// Everything in it that people or models are shown.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let kinds = self.kinds.iter().flat_map(|kind| {
+            let word = kind.word.as_deref().unwrap_or_default();
+            [kind.name.as_str(), kind.action.as_str(), kind.describe.as_str(), word]
+        });
+        let examples = self.examples.iter().map(|example| example.text.as_str());
+        let other = [self.version.as_deref(), self.model.as_deref(), self.cue.as_deref()];
+        std::iter::once(self.content.as_str())
+            .chain(kinds)
+            .chain(examples)
+            .chain(other.into_iter().flatten())
+    }
+}
+
+/// A text of a prompt's size, without characters that nobody sees.
+fn check_characters(text: &str) -> Result<(), PromptError> {
+    if text.len() > MAX_PROMPT_BYTES {
+        return Err(PromptError::TooLarge(text.len()));
+    }
+    let is_strange = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    let Some((at, strange)) = text.char_indices().find(|(_, c)| is_strange(*c)) else {
+        return Ok(());
+    };
+    let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+    let what = match strange {
+        '\0' => "a NUL character".to_owned(),
+        other => format!("the control character U+{:04X}", u32::from(other)),
+    };
+    Err(PromptError::Control { line, what })
+}
+
 impl Prompt {
     /// Reads a prompt file. Its hash covers the whole file, kinds and examples
     /// included, so that `sha256sum` of the file shows the same.
@@ -132,6 +210,7 @@ impl Prompt {
     /// [`PromptError`], naming the line for a TOML error and the nearest word
     /// for an unknown placeholder.
     pub fn from_toml(text: &str) -> Result<Self, PromptError> {
+        check_characters(text)?;
         let file: PromptFile =
             toml::from_str(text).map_err(|e| PromptError::Toml(e.to_string()))?;
         Self::checked(file, text)
@@ -143,6 +222,7 @@ impl Prompt {
     /// # Errors
     /// As for [`Prompt::from_toml`].
     pub fn from_text(name: &str, content: &str) -> Result<Self, PromptError> {
+        check_characters(content)?;
         let file = PromptFile {
             name: name.to_owned(),
             version: None,
@@ -156,13 +236,34 @@ impl Prompt {
         Self::checked(file, content)
     }
 
+    /// Reads a prompt in either form. A name that is given goes before the one
+    /// that a file declares.
+    ///
+    /// # Errors
+    /// As for [`Prompt::from_toml`]; bare text without a name is called "".
+    pub fn read(form: PromptForm, name: Option<&str>, text: &str) -> Result<Self, PromptError> {
+        let prompt = match (form, name) {
+            (PromptForm::Text, name) => return Self::from_text(name.unwrap_or_default(), text),
+            (PromptForm::Toml, None) => return Self::from_toml(text),
+            (PromptForm::Toml, Some(_)) => Self::from_toml(text)?,
+        };
+        match name {
+            Some(name) if is_valid_name(name) => Ok(Self { name: name.to_owned(), ..prompt }),
+            other => Err(PromptError::Name(other.unwrap_or_default().to_owned())),
+        }
+    }
+
     fn checked(file: PromptFile, loaded: &str) -> Result<Self, PromptError> {
-        let name = file.name;
+        let name = file.name.clone();
         if !is_valid_name(&name) {
             return Err(PromptError::Name(name));
         }
         if file.content.trim().is_empty() {
             return Err(PromptError::Empty { name });
+        }
+        // What escapes of TOML stand for, too.
+        for text in file.texts() {
+            check_characters(text)?;
         }
         let body_limit = file.body_limit.unwrap_or(DEFAULT_BODY_LIMIT);
         if !(1..=MAX_BODY_LIMIT).contains(&body_limit) {
@@ -175,6 +276,10 @@ impl Prompt {
         }
         if let Some(stray) = file.examples.iter().find(|e| !has_kind(&file.kinds, &e.kind)) {
             return Err(PromptError::ExampleKind { name, kind: stray.kind.clone() });
+        }
+        if let Some(kind) = file.kinds.iter().find(|kind| !is_valid_name(&kind.action)) {
+            let (kind, action) = (kind.name.clone(), kind.action.clone());
+            return Err(PromptError::KindAction { name, kind, action });
         }
         let labels = kinds_as_labels(&file.kinds)
             .map_err(|source| PromptError::Kinds { name: name.clone(), source })?;
@@ -200,9 +305,19 @@ impl Prompt {
     /// depend on the sender's tier was the commonest mistake.
     ///
     /// # Errors
-    /// [`PromptError::NoTier`] without a tier placeholder.
+    /// [`PromptError::NoTier`] without a tier placeholder,
+    /// [`PromptError::NoMessage`] without one for the message. The earlier form
+    /// has none for it: there the message follows the text.
     pub fn check_loadable(&self) -> Result<(), PromptError> {
-        if self.template.names_tier() { Ok(()) } else { Err(PromptError::NoTier) }
+        if !self.template.names_tier() {
+            return Err(PromptError::NoTier);
+        }
+        let is_earlier = self.converted_hash.is_some();
+        if is_earlier || self.template.slots().any(template::Slot::may_hold_message) {
+            Ok(())
+        } else {
+            Err(PromptError::NoMessage { name: self.name.clone() })
+        }
     }
 
     /// What it asks to be filled in, as `root.name`.
@@ -260,7 +375,8 @@ fn default_cue(template: &Template) -> &'static str {
     if template.mentions_text("{\"action\":") { JSON_CUE } else { DEFAULT_CUE }
 }
 
-fn prompt_hash(text: &str) -> String {
+/// The short name of a prompt's text: first 16 hex characters of its SHA-256.
+pub fn prompt_hash(text: &str) -> String {
     Digest::of(text.as_bytes()).short()
 }
 

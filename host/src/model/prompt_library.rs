@@ -1,27 +1,26 @@
-//! Prompts by name, as they lie in the prompts folder.
+//! Prompts by name: those that are in use, and those that lie in the prompts
+//! folder. A file there is a candidate and no more; which version is in use is
+//! the store's to know, and the operator's to say.
 //!
 //! Reading is whole and strict, file by file: a broken file is reported and
-//! leaves the others alone. Which version of a prompt is active is the store's
-//! to know (only the operator activates one); this is what there is to activate.
+//! leaves the others alone.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cap_std::fs::Dir;
 use thiserror::Error;
 
-use super::prompt::{Prompt, PromptError};
+use super::prompt::{MAX_PROMPT_BYTES, Prompt, PromptError};
 use crate::ids::nearest;
+use crate::plain_file;
 
 /// Prompts that come with thrall, for `init`: file name and text.
 pub const SHIPPED: [(&str, &str); 1] =
     [("triage.toml", include_str!("../../../prompts/triage.toml"))];
 
-/// A prompt is a page; more is a mistake or an attack on the loader's memory.
-const MAX_FILE_BYTES: u64 = 256 * 1024;
-
-/// Loaded prompts.
+/// Prompts in use.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PromptLibrary {
     prompts: BTreeMap<String, Arc<Prompt>>,
@@ -29,17 +28,24 @@ pub struct PromptLibrary {
 
 /// A prompt that is not in the library.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("no prompt named `{name}`{hint}; prompts are files prompts/NAME.toml")]
+#[error("no prompt named `{name}` is in use{hint}; `thrall prompt load` puts one in use")]
 pub struct NoPrompt {
     pub name: String,
     hint: String,
 }
 
+/// A good file of the folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PromptFile {
+    pub prompt: Prompt,
+    pub text: String,
+}
+
 /// A file in the folder that gave no prompt.
 #[derive(Debug, Error)]
-#[error("{}: {problem}", path.display())]
+#[error("prompts/{file}: {problem}")]
 pub struct BadPromptFile {
-    pub path: PathBuf,
+    pub file: String,
     pub problem: PromptFileProblem,
 }
 
@@ -48,8 +54,8 @@ pub struct BadPromptFile {
 pub enum PromptFileProblem {
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
-    #[error("is larger than {MAX_FILE_BYTES} bytes")]
-    TooLarge,
+    #[error("is no UTF-8 text")]
+    NotText,
     #[error(transparent)]
     Prompt(#[from] PromptError),
     #[error("declares the name `{0}`; file and prompt must have one name")]
@@ -67,27 +73,6 @@ impl PromptLibrary {
             library.insert(Prompt::from_toml(text)?);
         }
         Ok(library)
-    }
-
-    /// Reads every `*.toml` of a folder, with what could not be read.
-    ///
-    /// # Errors
-    /// [`io::Error`] if the folder itself cannot be listed.
-    pub fn read_folder(folder: &Path) -> io::Result<(Self, Vec<BadPromptFile>)> {
-        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?
-            .map(|entry| entry.map(|e| e.path()))
-            .collect::<Result<_, _>>()?;
-        paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
-        paths.sort();
-        let mut library = Self::default();
-        let mut bad = Vec::new();
-        for path in paths {
-            match read_file(&path) {
-                Ok(prompt) => library.insert(prompt),
-                Err(problem) => bad.push(BadPromptFile { path, problem }),
-            }
-        }
-        Ok((library, bad))
     }
 
     /// Adds a prompt, replacing one of the same name.
@@ -110,13 +95,37 @@ impl PromptLibrary {
     }
 }
 
-fn read_file(path: &Path) -> Result<Prompt, PromptFileProblem> {
-    if std::fs::metadata(path)?.len() > MAX_FILE_BYTES {
-        return Err(PromptFileProblem::TooLarge);
+/// Reads every `*.toml` of the prompts folder, with what could not be read.
+///
+/// # Errors
+/// [`io::Error`] if the folder itself cannot be listed.
+pub fn read_folder(folder: &Dir) -> io::Result<(Vec<PromptFile>, Vec<BadPromptFile>)> {
+    let mut names = Vec::new();
+    for entry in folder.entries()? {
+        // A name that is no UTF-8 names no prompt.
+        if let Ok(name) = entry?.file_name().into_string()
+            && name.ends_with(".toml")
+        {
+            names.push(name);
+        }
     }
-    let prompt = Prompt::from_toml(&std::fs::read_to_string(path)?)?;
-    if path.file_stem().is_some_and(|stem| stem == prompt.name.as_str()) {
-        Ok(prompt)
+    names.sort();
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for file in names {
+        match read_file(folder, &file) {
+            Ok(read) => good.push(read),
+            Err(problem) => bad.push(BadPromptFile { file, problem }),
+        }
+    }
+    Ok((good, bad))
+}
+
+fn read_file(folder: &Dir, name: &str) -> Result<PromptFile, PromptFileProblem> {
+    let bytes = plain_file::read(folder, name, MAX_PROMPT_BYTES)?;
+    let text = String::from_utf8(bytes).map_err(|_| PromptFileProblem::NotText)?;
+    let prompt = Prompt::from_toml(&text)?;
+    if name.strip_suffix(".toml") == Some(prompt.name.as_str()) {
+        Ok(PromptFile { prompt, text })
     } else {
         Err(PromptFileProblem::OtherName(prompt.name))
     }
@@ -148,11 +157,23 @@ mod tests {
         write("broken.toml", "name = \"broken\"\ncontent = \"{{envelope.body\"");
         write("other.toml", "name = \"another\"\ncontent = \"x\"");
         write("notes.txt", "not a prompt");
-        let (library, bad) = PromptLibrary::read_folder(folder.path()).unwrap();
-        assert_eq!(library.iter().count(), 1);
+        // A pipe would be waited for without end.
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(folder.path().join("pipe.toml"))
+                .status()
+                .unwrap()
+                .success()
+        );
+        let dir = plain_file::open_folder(folder.path()).unwrap();
+        let (good, bad) = read_folder(&dir).unwrap();
+        assert_eq!(good.len(), 1);
         let messages: Vec<String> = bad.iter().map(ToString::to_string).collect();
         assert!(messages[0].contains("broken.toml") && messages[0].contains("never closed"));
         assert!(messages[1].contains("`another`"));
+        assert!(messages[2].contains("prompts/pipe.toml: cannot be read"), "{}", messages[2]);
+        let mut library = PromptLibrary::default();
+        good.into_iter().for_each(|file| library.insert(file.prompt));
         let missing = library.get("goood").unwrap_err().to_string();
         assert!(missing.contains("did you mean `good`?"), "{missing}");
     }

@@ -31,6 +31,15 @@ pub struct Gate {
     /// Calls of all stages, in the order in which they were asked.
     records: Mutex<Vec<HostCallRecord>>,
     budget: Mutex<RunBudget>,
+    /// What the model was asked with last, whatever came of it.
+    asked: Mutex<Option<Asked>>,
+}
+
+/// A question that was put to the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub model: Option<String>,
+    pub prompt_hash: String,
 }
 
 /// A question that was let through, and what was set aside for it.
@@ -61,6 +70,7 @@ impl Gate {
             circuits,
             records: Mutex::new(Vec::new()),
             budget: Mutex::new(budget),
+            asked: Mutex::new(None),
         }
     }
 
@@ -86,6 +96,7 @@ impl Gate {
         question: &PreparedQuestion,
     ) -> Result<HostAnswer, HostError> {
         let admitted = self.admit(stage, &question.request, Some(&question.model)).await?;
+        self.note(Some(&question.model), question.prompt_hash.clone());
         let answering = classifier.classify(question);
         let deadline = question.rendered.within;
         let answer = within(deadline, answering).await;
@@ -101,6 +112,15 @@ impl Gate {
                 _ => None,
             })
             .collect()
+    }
+
+    /// What the model was asked with last.
+    pub fn asked(&self) -> Option<Asked> {
+        lock(&self.asked).clone()
+    }
+
+    fn note(&self, model: Option<&str>, prompt_hash: String) {
+        *lock(&self.asked) = Some(Asked { model: model.map(str::to_owned), prompt_hash });
     }
 
     /// Tokens that the run has cost so far.
@@ -141,7 +161,11 @@ impl Gate {
 
     async fn ask(&self, stage: &str, request: &HostRequest) -> Result<HostAnswer, HostError> {
         let model = self.answers.model_of(request);
+        let prompt_hash = self.answers.prompt_hash_of(request);
         let admitted = self.admit(stage, request, model.as_deref()).await?;
+        if let Some(hash) = prompt_hash {
+            self.note(model.as_deref(), hash);
+        }
         let narrowed = self.narrow(request);
         let answering = self.answers.answer(&self.scope, narrowed.as_ref().unwrap_or(request));
         let deadline = deadline(request);

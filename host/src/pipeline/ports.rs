@@ -157,6 +157,10 @@ pub trait Answers: Send + Sync {
 
     /// The model that a question would go to; `None` for other questions.
     fn model_of(&self, request: &HostRequest) -> Option<String>;
+
+    /// The version of the prompt that a question is put with; `None` for
+    /// questions without one.
+    fn prompt_hash_of(&self, request: &HostRequest) -> Option<String>;
 }
 
 /// The node behind thrall, as far as recipes may look at it. Questions of guests

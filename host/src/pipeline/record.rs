@@ -159,6 +159,13 @@ impl RunRecord {
         let skipped = decided.is_none();
         let decided = decided.unwrap_or_else(|| Decided::skipped(&self.filter.reason));
         let model_tokens = self.gate.tokens_used();
+        // A model that was asked in vain, or by a component, was asked with a
+        // prompt all the same.
+        let asked = self.gate.asked();
+        let (asked_model, asked_with) =
+            asked.map_or((None, None), |asked| (asked.model, Some(asked.prompt_hash)));
+        let prompt_hash = decided.prompt_hash.clone().or(asked_with);
+        let model = decided.model.clone().or(asked_model);
         let host_calls = self.gate.take_records();
         let hash = decision_hash::decision_hash(
             &self.filter.decision,
@@ -189,8 +196,8 @@ impl RunRecord {
             action_name: action_name(&decided, &planned, mode.acts(), skipped),
             reason: bounded(&decided.verdict.reason),
             confidence: decided.verdict.confidence,
-            prompt_hash: decided.prompt_hash.clone(),
-            model: decided.model.clone(),
+            prompt_hash: prompt_hash.clone(),
+            model: model.clone(),
             counted: !skipped,
             wall_us,
             decision_hash: hash,
@@ -202,8 +209,8 @@ impl RunRecord {
             evaluate: EvaluateTrace {
                 eval_type: decided.eval_type,
                 stage: decided.stage,
-                model: decided.model,
-                prompt_hash: decided.prompt_hash,
+                model,
+                prompt_hash,
                 scores: decided.scores,
                 result: decided.verdict,
                 notes: decided.notes,

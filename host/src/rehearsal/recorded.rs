@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::clock::{TimestampMs, Window};
 use crate::envelope::Field;
 use crate::ids::{Digest, EnvelopeSeq};
-use crate::journal::{CachedVerdict, GatherTrace, HostInputs, Trace};
+use crate::journal::{CachedVerdict, EvalType, GatherTrace, HostInputs, Trace};
 use crate::pipeline::gather::last_lines;
 use crate::pipeline::ports::{
     Answers, Classifier, FactError, Facts, Gathered, Gatherer, Meter, ModelQuestion,
@@ -36,7 +36,7 @@ impl CallBook {
             None => {
                 let (interface, function) = request.name();
                 Err(HostError::Denied(format!(
-                    "{interface}.{function} with these arguments was not asked in the recorded run"
+                    "{NO_RECORD}{interface}.{function} with these arguments was not asked in the recorded run"
                 )))
             }
         }
@@ -47,6 +47,9 @@ impl CallBook {
 pub struct RecordedFacts {
     inputs: HostInputs,
 }
+
+/// How every answer begins that is not there because nobody asked then.
+pub const NO_RECORD: &str = "no record: ";
 
 impl RecordedFacts {
     pub fn new(inputs: HostInputs) -> Self {
@@ -117,6 +120,10 @@ impl Answers for RecordedAnswers {
     fn model_of(&self, request: &HostRequest) -> Option<String> {
         self.live.model_of(request)
     }
+
+    fn prompt_hash_of(&self, request: &HostRequest) -> Option<String> {
+        self.live.prompt_hash_of(request)
+    }
 }
 
 /// Budgets of a day are not touched by a rehearsal: what they refused then is
@@ -132,15 +139,23 @@ impl Meter for NoMeter {
     async fn give_back(&self, _: &[(&str, u32)], _: TimestampMs) {}
 }
 
-/// The model's verdicts, answered from the book; only rendering is live.
+/// The model's verdicts, answered from the book; only rendering is live. The
+/// book says what the model was shown of the event, the version of the prompt
+/// says what it was told before: an answer holds for both together.
 pub struct RecordedClassifier {
     live: Arc<dyn Classifier>,
     book: Arc<CallBook>,
+    /// The version of the one prompt that was asked with, where there was one.
+    asked_with: Option<String>,
 }
 
 impl RecordedClassifier {
-    pub fn new(live: Arc<dyn Classifier>, book: Arc<CallBook>) -> Self {
-        Self { live, book }
+    pub fn new(live: Arc<dyn Classifier>, book: Arc<CallBook>, trace: &Trace) -> Self {
+        // The first step of a cascade has a prompt of its own.
+        let is_one = trace.evaluate.eval_type != EvalType::Cascade
+            && trace.host_calls.iter().filter(|call| call.request.name().0 == "model").count() == 1;
+        let asked_with = trace.evaluate.prompt_hash.clone().filter(|_| is_one);
+        Self { live, book, asked_with }
     }
 }
 
@@ -151,7 +166,27 @@ impl Classifier for RecordedClassifier {
     }
 
     async fn classify(&self, question: &PreparedQuestion) -> Result<HostAnswer, HostError> {
-        self.book.take(&question.request)
+        match &self.asked_with {
+            Some(then) if *then != question.prompt_hash => Err(HostError::Denied(format!(
+                "{NO_RECORD}version {then} of the prompt was asked with, not {}",
+                question.prompt_hash
+            ))),
+            _ => self.book.take(&question.request),
+        }
+    }
+}
+
+/// The model for an event that never arrived: nobody ever asked about it.
+pub struct NeverAsked(pub Arc<dyn Classifier>);
+
+#[async_trait]
+impl Classifier for NeverAsked {
+    fn prepare(&self, question: &ModelQuestion<'_>) -> Result<PreparedQuestion, HostError> {
+        self.0.prepare(question)
+    }
+
+    async fn classify(&self, _: &PreparedQuestion) -> Result<HostAnswer, HostError> {
+        Err(HostError::Denied(format!("{NO_RECORD}the event never arrived")))
     }
 }
 

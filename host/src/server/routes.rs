@@ -4,7 +4,8 @@
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::{
-    DoorState, buffers, context, events, grants, health, outbox, questions, recipes, reload, review,
+    DoorState, buffers, context, events, grants, health, outbox, prompts, questions, recipes,
+    reload, review,
 };
 use crate::roles::Role;
 
@@ -51,7 +52,7 @@ const OPERATOR_AND_AGENT: &[Role] = &[Role::Operator, Role::Agent];
 const OPERATOR: &[Role] = &[Role::Operator];
 
 /// Every route, with the roles that have it.
-pub static ROUTES: [Route; 14] = [
+pub static ROUTES: [Route; 18] = [
     Route {
         method: Method::Post,
         path: "/thrall/events",
@@ -138,6 +139,31 @@ pub static ROUTES: [Route; 14] = [
         path: "/thrall/context",
         roles: OPERATOR_AND_AGENT,
         handler: |method| on(method, context::get),
+    },
+    Route {
+        method: Method::Get,
+        path: "/thrall/prompts",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, prompts::list),
+    },
+    Route {
+        method: Method::Get,
+        path: "/thrall/prompts/{name}",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, prompts::get),
+    },
+    // What the model is told decides what everybody's mail becomes.
+    Route {
+        method: Method::Post,
+        path: "/thrall/prompts",
+        roles: OPERATOR,
+        handler: |method| on(method, prompts::post),
+    },
+    Route {
+        method: Method::Post,
+        path: "/thrall/prompts/{name}/rollback",
+        roles: OPERATOR,
+        handler: |method| on(method, prompts::roll_back),
     },
 ];
 

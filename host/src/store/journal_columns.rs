@@ -77,8 +77,8 @@ pub(super) fn append(
     Ok(id)
 }
 
-/// A row that tells what became of a decision, or what was said about one: the
-/// columns that such rows share.
+/// A row that tells what became of a decision, what was said about one, or what
+/// the operator did: the columns that such rows share.
 pub(super) struct Note<'a> {
     pub(super) at: TimestampMs,
     pub(super) envelope_seq: Option<EnvelopeSeq>,

@@ -474,4 +474,8 @@ impl crate::pipeline::ports::Answers for Answers {
     fn model_of(&self, _: &HostRequest) -> Option<String> {
         None
     }
+
+    fn prompt_hash_of(&self, _: &HostRequest) -> Option<String> {
+        None
+    }
 }

@@ -83,7 +83,10 @@ fn placed(
         ));
     }
     if let Err(error) = prompt.check_loadable() {
-        notes.push(format!("{error}: it says the same to every sender"));
+        notes.push(format!(
+            "it stays a candidate, and recipes that name it wait for it: {error}; mend it and thrall prompt load prompts/{}.toml",
+            prompt.name
+        ));
     }
     let file = format!("{}.toml", prompt.name);
     let (result, detail) = match places.prompt(&file, text.as_bytes()) {

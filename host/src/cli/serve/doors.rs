@@ -91,6 +91,8 @@ async fn stop(mut stopped: watch::Receiver<bool>) {
 fn server_state(app: &Arc<App>, reloader: &Arc<Reloader>) -> ServerState {
     let (health, recipes, grants) = (Arc::clone(app), Arc::clone(app), Arc::clone(app));
     let (buffers, flushing) = (Arc::clone(app), Arc::clone(app));
+    let (prompts, loads, backs) = (Arc::clone(app), Arc::clone(app), Arc::clone(app));
+    let (after_load, after_back) = (Arc::clone(reloader), Arc::clone(reloader));
     let reloader = Arc::clone(reloader);
     ServerState {
         engine: app.engine.clone(),
@@ -109,6 +111,24 @@ fn server_state(app: &Arc<App>, reloader: &Arc<Reloader>) -> ServerState {
         flush: Arc::new(move |name| {
             let app = Arc::clone(&flushing);
             Box::pin(async move { app.flush_buffer(name).await })
+        }),
+        prompts: Arc::new(move || prompts.prompts()),
+        // Recipes are held against the prompts that they name.
+        load_prompt: Arc::new(move |new| {
+            let (app, reloader) = (Arc::clone(&loads), Arc::clone(&after_load));
+            Box::pin(async move {
+                let change = app.load_prompt(new).await?;
+                reloader.reload().await;
+                Ok(change)
+            })
+        }),
+        roll_prompt_back: Arc::new(move |back| {
+            let (app, reloader) = (Arc::clone(&backs), Arc::clone(&after_back));
+            Box::pin(async move {
+                let change = app.roll_prompt_back(back).await?;
+                reloader.reload().await;
+                Ok(change)
+            })
         }),
         reload: Arc::new(move || {
             let reloader = Arc::clone(&reloader);

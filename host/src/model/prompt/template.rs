@@ -33,6 +33,20 @@ const ROOTS: [(&str, Root); 6] = [
 const FILTER_NAMES: [&str; 2] = ["tier", "decision"];
 const CASCADE_NAMES: [&str; 2] = ["action", "reason"];
 
+/// Fields of the event that say whose it is and where it belongs.
+const HEADERS: [&str; 10] = [
+    "from_node",
+    "to_node",
+    "msg_type",
+    "session_id",
+    "message_id",
+    "reply_to",
+    "id",
+    "trigger",
+    "source",
+    "received_at",
+];
+
 /// One placeholder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
@@ -50,6 +64,16 @@ impl Slot {
     /// Whether it is the message itself.
     pub fn is_body(&self) -> bool {
         self.root == Root::Envelope && matches!(self.name.as_str(), "body_text" | "body_json")
+    }
+
+    /// Whether what somebody wrote can stand there: any field of the event but
+    /// those that say whose it is, and what a recipe put beside it.
+    pub fn may_hold_message(&self) -> bool {
+        match self.root {
+            Root::Envelope => !HEADERS.contains(&self.name.as_str()),
+            Root::Inject | Root::Gather => true,
+            Root::Filter | Root::Context | Root::Cascade => false,
+        }
     }
 
     /// The one value that is the host's own word. Everything else can hold

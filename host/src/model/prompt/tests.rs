@@ -77,6 +77,56 @@ fn a_prompt_without_the_tier_is_read_but_not_activated() {
 }
 
 #[test]
+fn a_prompt_that_shows_no_message_is_read_but_not_activated() {
+    let error = |content: &str| {
+        let prompt = Prompt::from_text("p", content).unwrap();
+        prompt.check_loadable().err().map(|error| error.to_string())
+    };
+    let headers = "{{filter.tier}} {{envelope.from_node}} {{envelope.session_id}}";
+    let none = error(headers).unwrap();
+    assert!(none.contains("no placeholder for the message text"), "{none}");
+    assert!(none.contains("`{{envelope.body_text}}`"), "{none}");
+    for field in ["envelope.body_text", "envelope.input_json", "gather.peers", "inject.text"] {
+        assert_eq!(error(&format!("{{{{filter.tier}}}} {{{{{field}}}}}")), None);
+    }
+}
+
+#[test]
+fn what_nobody_sees_and_what_is_too_large_is_refused() {
+    let error = |content: &str| Prompt::from_text("p", content).unwrap_err().to_string();
+    assert!(error("a\n{{filter.tier}}\0").starts_with("line 2: a NUL character"));
+    assert!(error("a\u{1b}[2J").contains("U+001B"));
+    assert!(error(&"x".repeat(MAX_PROMPT_BYTES + 1)).contains("at most 262144"));
+    Prompt::from_text("p", "a\r\n\tb").unwrap();
+    // A file cannot bring in by an escape what it may not hold.
+    let escaped = |rest: &str| {
+        let text = format!("name = \"p\"\ncontent = \"x\"\n{rest}");
+        Prompt::from_toml(&text).unwrap_err()
+    };
+    for rest in
+        ["cue = \"\\u0000\"", "[[kinds]]\nname = \"a\"\naction = \"drop\"\ndescribe = \"\\u001b\""]
+    {
+        assert!(matches!(escaped(rest), PromptError::Control { .. }), "{rest}");
+    }
+    let action = escaped("[[kinds]]\nname = \"a\"\naction = \"Drop it\"");
+    assert!(action.to_string().contains("kind `a` leads to `Drop it`"), "{action}");
+}
+
+#[test]
+fn a_name_that_is_given_goes_before_the_files() {
+    let prompt = Prompt::read(PromptForm::Toml, Some("mine"), GUIDE_TRIAGE).unwrap();
+    assert_eq!(prompt.name, "mine");
+    assert_eq!(prompt.hash, Prompt::from_toml(GUIDE_TRIAGE).unwrap().hash);
+    for name in [Some("../x"), Some("")] {
+        for form in [PromptForm::Toml, PromptForm::Text] {
+            let error = Prompt::read(form, name, GUIDE_TRIAGE).unwrap_err();
+            assert!(!matches!(error, PromptError::Empty { .. }), "{error}");
+        }
+    }
+    assert!(matches!(Prompt::read(PromptForm::Text, None, EARLIER), Err(PromptError::Name(_))));
+}
+
+#[test]
 fn mistakes_name_the_line_and_the_nearest_word() {
     let error = |content: &str| Prompt::from_text("p", content).unwrap_err().to_string();
     let unknown = error("Tier {{filter.tier}}\nNow: {{envelop.body_text}}");
@@ -88,7 +138,7 @@ fn mistakes_name_the_line_and_the_nearest_word() {
     assert!(error("{{filter.teir}}").contains("did you mean `{{filter.tier}}`?"));
     assert!(error("a\n\n{{envelope.body_text").contains("line 3"));
     assert!(error("{tier} and\n{body}").contains("line 2"));
-    assert!(error(" \n").contains("empty"));
+    assert!(error(" \n").starts_with("content required"));
     let key = Prompt::from_toml("name = \"p\"\ncontent = \"x\"\ncontents = \"y\"").unwrap_err();
     assert!(key.to_string().contains("contents"), "{key}");
     let stray = "name = \"p\"\ncontent = \"x\"\n[[examples]]\nkind = \"spam\"\ntext = \"t\"";

@@ -38,6 +38,10 @@ impl Answers for Fake {
     fn model_of(&self, request: &HostRequest) -> Option<String> {
         asks_model(request).then(|| "small".to_owned())
     }
+
+    fn prompt_hash_of(&self, _: &HostRequest) -> Option<String> {
+        None
+    }
 }
 
 /// Counts what is taken and given back, and refuses beyond three.

@@ -202,6 +202,10 @@ impl Answers for Asked {
     fn model_of(&self, _: &HostRequest) -> Option<String> {
         None
     }
+
+    fn prompt_hash_of(&self, _: &HostRequest) -> Option<String> {
+        None
+    }
 }
 
 /// One file, whatever is asked for.

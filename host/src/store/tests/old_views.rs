@@ -1,8 +1,9 @@
 //! The queries that the user's older papers print, as they are printed.
 
 use super::fixtures::*;
+use crate::model::PromptForm;
 use crate::operation::Operation;
-use crate::store::PromptVersion;
+use crate::store::{PromptPush, PromptStep};
 
 fn filled() -> TestStore {
     let test = TestStore::new();
@@ -27,12 +28,17 @@ fn filled() -> TestStore {
         run.row.action = "drop".into();
         run.row.action_name = "breaker_blocked".into();
     });
-    let prompt =
-        |text: &str| PromptVersion::new("triage".into(), text.into(), "operator".into(), NOW);
-    for text in ["{tier} one", "{tier} two"] {
-        test.store.remember_prompt_blocking(prompt(text)).unwrap();
+    for text in ["{tier} two", "{tier} one"] {
+        let push = PromptPush {
+            name: "triage".into(),
+            form: PromptForm::Text,
+            content: text.into(),
+            how: PromptStep::Load,
+            by: "operator".into(),
+            at: NOW,
+        };
+        test.store.load_prompt_blocking(push).unwrap();
     }
-    test.store.activate_prompt_blocking("triage".into(), prompt("{tier} one").sha256).unwrap();
     test
 }
 

@@ -2,9 +2,11 @@ use std::time::Duration;
 
 use super::fixtures::*;
 use crate::clock::TimestampMs;
+use crate::ids::Digest;
 use crate::journal::EvalType;
+use crate::model::PromptForm;
 use crate::stage::JournalQuery;
-use crate::store::{JournalEntry, JournalFilter, PromptVersion, Revision, StoreError};
+use crate::store::{JournalEntry, JournalFilter, PromptPush, PromptStep, Revision, StoreError};
 
 fn query() -> JournalQuery {
     JournalQuery {
@@ -123,26 +125,76 @@ fn status_counts_what_there_is() {
     assert!(test.store.reader().status(later).unwrap().decisions.is_empty());
 }
 
+fn push(text: &str, how: PromptStep) -> PromptPush {
+    PromptPush {
+        name: "triage".into(),
+        form: PromptForm::Toml,
+        content: text.into(),
+        how,
+        by: "operator".into(),
+        at: NOW,
+    }
+}
+
 #[test]
-fn prompts_keep_every_version_and_one_is_active() {
+fn prompts_keep_every_version_and_the_last_one_loaded_is_in_use() {
     let test = TestStore::new();
-    let prompt =
-        |text: &str| PromptVersion::new("triage".into(), text.into(), "operator".into(), NOW);
-    let (first, second) = (prompt("one"), prompt("two"));
-    for one in [&first, &second, &first] {
-        test.store.remember_prompt_blocking(one.clone()).unwrap();
-    }
     let reader = test.store.reader();
-    assert!(reader.active_prompt("triage").unwrap().is_none());
-    for one in [&first, &second] {
-        test.store.activate_prompt_blocking("triage".into(), one.sha256).unwrap();
-        assert_eq!(reader.active_prompt("triage").unwrap().unwrap().content, one.content);
-    }
-    assert_eq!(reader.prompt_versions("triage").unwrap().len(), 2);
-    let unknown = prompt("three").sha256;
-    let error = test.store.activate_prompt_blocking("triage".into(), unknown).unwrap_err();
-    assert!(matches!(error, StoreError::NoSuchPrompt { .. }));
-    assert_eq!(reader.active_prompt("triage").unwrap().unwrap().content, "two");
+    let active = || reader.active_prompts().unwrap().pop().map(|one| one.content);
+    assert_eq!(active(), None);
+    let load = |text: &str| test.store.load_prompt_blocking(push(text, PromptStep::Load)).unwrap();
+    let (first, second) = (load("one"), load("two"));
+    assert_eq!((first.old_hash, second.old_hash), (None, Some(first.hash.clone())));
+    assert!(!load("two").changed, "what is in use already is not loaded again");
+    assert_eq!(active().as_deref(), Some("two"));
+    load("one");
+    assert_eq!(active().as_deref(), Some("one"));
+    let marks = reader.prompt_marks(Some("triage")).unwrap();
+    assert_eq!(marks.iter().map(|mark| mark.active).collect::<Vec<_>>(), [false, true]);
+    assert!(reader.prompt_marks(Some("other")).unwrap().is_empty());
+    let history = reader.prompt_activations("triage", 10).unwrap();
+    let hashes: Vec<&str> = history.iter().map(|one| one.hash.as_str()).collect();
+    assert_eq!(hashes, [&first.hash, &second.hash, &first.hash]);
+}
+
+#[tokio::test]
+async fn a_load_is_a_row_of_the_journal_and_what_comes_with_a_home_is_none() {
+    let test = TestStore::new();
+    let reader = test.store.reader();
+    test.store.load_prompt(push("zero", PromptStep::Shipped)).await.unwrap();
+    assert_eq!(reader.last_journal_id().unwrap(), 0);
+    let loaded = test.store.load_prompt(push("one", PromptStep::Load)).await.unwrap();
+    let zero = reader.prompt_marks(None).unwrap().pop().unwrap().sha256;
+    let back = |to| test.store.roll_prompt_back("triage".into(), to, "operator".into(), NOW);
+    back(zero).await.unwrap();
+    let error = back(Digest::of(b"three")).await.unwrap_err();
+    assert!(matches!(error, StoreError::NoSuchPrompt { .. }), "{error}");
+    assert!(reader.active_prompts().unwrap()[0].mark.sha256 == zero, "nothing else is in use");
+    let rows: Vec<_> = reader
+        .tail(0, 10)
+        .unwrap()
+        .into_iter()
+        .map(|record| match record.entry {
+            JournalEntry::Performed(row) => (row.operation, row.state, row.detail),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let says = |how: &str, new: &str, old: &str| {
+        let detail = format!("{new} is in use in place of {old}, by operator");
+        (format!("prompt-{how}"), "triage".to_owned(), detail)
+    };
+    let (old, new) = (zero.short(), loaded.hash);
+    assert_eq!(rows, [says("load", &new, &old), says("rollback", &old, &new)]);
+    let detail: String = test
+        .shell()
+        .query_row("SELECT detail FROM journal WHERE id = 1", [], |row| row.get(0))
+        .unwrap();
+    let detail: serde_json::Value = serde_json::from_str(&detail).unwrap();
+    assert_eq!(
+        detail,
+        serde_json::json!({"prompt": "triage", "old": old, "new": new, "by": "operator"})
+    );
+    reader.verify(&mut |_, _| ()).unwrap();
 }
 
 #[test]
