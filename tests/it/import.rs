@@ -79,13 +79,13 @@ fn untouched(home: &TestHome) {
     home.write("thrall.toml", std::fs::read(example).unwrap());
 }
 
-/// Every file below a folder, with what is in it; but for the cache of compiled
-/// code, which every command that looks at recipes may fill.
+/// Every file below a folder, with what is in it; but for what every command that
+/// looks may fill: the cache of compiled code, and what SQLite's readers share.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.ends_with("code-cache") {
+        if path.ends_with("code-cache") || path.ends_with("thrall.db-shm") {
             continue;
         } else if path.is_dir() {
             found.extend(files(&path));

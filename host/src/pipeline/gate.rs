@@ -31,15 +31,9 @@ pub struct Gate {
     /// Calls of all stages, in the order in which they were asked.
     records: Mutex<Vec<HostCallRecord>>,
     budget: Mutex<RunBudget>,
-    /// What the model was asked with last, whatever came of it.
-    asked: Mutex<Option<Asked>>,
-}
-
-/// A question that was put to the model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
-    pub model: Option<String>,
-    pub prompt_hash: String,
+    /// The version of the prompt that the model was asked with last, whatever
+    /// came of it.
+    asked_with: Mutex<Option<String>>,
 }
 
 /// A question that was let through, and what was set aside for it.
@@ -70,7 +64,7 @@ impl Gate {
             circuits,
             records: Mutex::new(Vec::new()),
             budget: Mutex::new(budget),
-            asked: Mutex::new(None),
+            asked_with: Mutex::new(None),
         }
     }
 
@@ -96,7 +90,7 @@ impl Gate {
         question: &PreparedQuestion,
     ) -> Result<HostAnswer, HostError> {
         let admitted = self.admit(stage, &question.request, Some(&question.model)).await?;
-        self.note(Some(&question.model), question.prompt_hash.clone());
+        *lock(&self.asked_with) = Some(question.prompt_hash.clone());
         let answering = classifier.classify(question);
         let deadline = question.rendered.within;
         let answer = within(deadline, answering).await;
@@ -114,13 +108,9 @@ impl Gate {
             .collect()
     }
 
-    /// What the model was asked with last.
-    pub fn asked(&self) -> Option<Asked> {
-        lock(&self.asked).clone()
-    }
-
-    fn note(&self, model: Option<&str>, prompt_hash: String) {
-        *lock(&self.asked) = Some(Asked { model: model.map(str::to_owned), prompt_hash });
+    /// The version of the prompt that the model was asked with last.
+    pub fn asked_with(&self) -> Option<String> {
+        lock(&self.asked_with).clone()
     }
 
     /// Tokens that the run has cost so far.
@@ -163,8 +153,8 @@ impl Gate {
         let model = self.answers.model_of(request);
         let prompt_hash = self.answers.prompt_hash_of(request);
         let admitted = self.admit(stage, request, model.as_deref()).await?;
-        if let Some(hash) = prompt_hash {
-            self.note(model.as_deref(), hash);
+        if prompt_hash.is_some() {
+            *lock(&self.asked_with) = prompt_hash;
         }
         let narrowed = self.narrow(request);
         let answering = self.answers.answer(&self.scope, narrowed.as_ref().unwrap_or(request));

@@ -161,11 +161,7 @@ impl RunRecord {
         let model_tokens = self.gate.tokens_used();
         // A model that was asked in vain, or by a component, was asked with a
         // prompt all the same.
-        let asked = self.gate.asked();
-        let (asked_model, asked_with) =
-            asked.map_or((None, None), |asked| (asked.model, Some(asked.prompt_hash)));
-        let prompt_hash = decided.prompt_hash.clone().or(asked_with);
-        let model = decided.model.clone().or(asked_model);
+        let prompt_hash = decided.prompt_hash.clone().or_else(|| self.gate.asked_with());
         let host_calls = self.gate.take_records();
         let hash = decision_hash::decision_hash(
             &self.filter.decision,
@@ -197,7 +193,7 @@ impl RunRecord {
             reason: bounded(&decided.verdict.reason),
             confidence: decided.verdict.confidence,
             prompt_hash: prompt_hash.clone(),
-            model: model.clone(),
+            model: decided.model.clone(),
             counted: !skipped,
             wall_us,
             decision_hash: hash,
@@ -209,7 +205,7 @@ impl RunRecord {
             evaluate: EvaluateTrace {
                 eval_type: decided.eval_type,
                 stage: decided.stage,
-                model,
+                model: decided.model,
                 prompt_hash,
                 scores: decided.scores,
                 result: decided.verdict,

@@ -113,6 +113,7 @@ async fn a_cascade_without_a_verdict_takes_the_fallback_and_says_both_reasons() 
     play.says("main", Ok(("wake", 0.8)));
     let commit = play.mail(Tier::Known, NODE, "hello").await;
     assert_eq!(decided(&commit), (EvalType::Fallback, "", "compile", None));
+    assert!(commit.row.prompt_hash.is_some(), "it was asked in vain, with a prompt");
     assert_eq!(
         commit.trace.evaluate.notes,
         ["evaluate: first step escalated: escalate (0.80)", "evaluate: unsure: wake at 0.80"]
