@@ -3,6 +3,7 @@
 //! `app/recipe_loading.rs`, when to do it in `app/reload.rs`, performing in
 //! `app/performing.rs`, following logs in `app/log_watch.rs`.
 
+pub mod breaker_desk;
 pub mod changes;
 pub mod grant_files;
 pub mod health;
@@ -24,12 +25,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::buffers::FlushRules;
-use crate::capabilities::breaker_folder::BreakerFolder;
 use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::capabilities::meter::LiveMeter;
 use crate::capabilities::model_questions::ModelQuestions;
 use crate::capabilities::no_node::NoNode;
+use crate::capabilities::standing_breakers::Breakers;
 use crate::clock::{Clock, TimestampMs};
 use crate::config::{Config, Source};
 use crate::engine::{Engine, EngineParts, EngineRules, Observer, Pace};
@@ -40,6 +41,7 @@ use crate::fault_points::{self, FaultHook};
 use crate::home::Home;
 use crate::model::{EmbeddedLlama, EmbeddedOptions, ModelRouter, PromptLibrary};
 use crate::model_files::ModelFiles;
+use crate::outbox::breaker_rows::Tripping;
 use crate::outbox::{Artifacts, Node, Performer};
 use crate::pipeline::Switches;
 use crate::pipeline::guard::GuardRules;
@@ -50,6 +52,7 @@ use crate::roles;
 use crate::store::{Reader, Store, TrippedRevision};
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
+use breaker_desk::BreakerDesk;
 use health::Health;
 use log_watch::LogWatch;
 use recipe_loading::RecipeLoader;
@@ -65,7 +68,8 @@ pub struct App {
     pub log: Arc<EventLog>,
     pub clock: Arc<dyn Clock>,
     loader: RecipeLoader,
-    breakers: Arc<BreakerFolder>,
+    breakers: Arc<Breakers>,
+    pub breaker_desk: Arc<BreakerDesk>,
     rules: Arc<ArcSwap<EngineRules>>,
     /// What stood in thrall.toml when it was last refused.
     config_problem: ArcSwap<Vec<String>>,
@@ -216,12 +220,26 @@ impl App {
         let rules = Arc::new(ArcSwap::from_pointee(rules_of(&config)));
         let log = Arc::new(EventLog::open(&home.log_file()));
         let meter = LiveMeter::new(Arc::clone(&store), Arc::clone(&reader));
-        let breakers = BreakerFolder::open(&home.breakers())
+        let breakers = Breakers::open(&home.breakers(), clock.now())
             .with_context(|| format!("cannot open {}", home.breakers().display()))?;
+        breakers.set_usual_expiry(config.breaker_expire_s);
+        // Decided before the last end, and not in a file yet. What is none is
+        // told when it is performed.
+        for row in reader.pending_trips()? {
+            if let Ok(tripping) = Tripping::of_row(&row) {
+                tripping.hold(&breakers);
+            }
+        }
         let breakers = Arc::new(breakers);
+        let breaker_desk = Arc::new(BreakerDesk::new(
+            Arc::clone(&breakers),
+            Arc::clone(&store),
+            Arc::clone(&log),
+            Arc::clone(&clock),
+        ));
         let ports = Ports {
             sandbox,
-            facts: Arc::new(LiveFacts::new(Arc::clone(&reader))),
+            facts: Arc::new(LiveFacts::new(Arc::clone(&reader), Arc::clone(&breakers))),
             answers: Arc::new(LiveAnswers::new(
                 Arc::clone(&reader),
                 Arc::clone(&questions),
@@ -241,6 +259,7 @@ impl App {
             registry: Arc::clone(&registry),
             rules: Arc::clone(&rules),
             ports,
+            breakers: Arc::clone(&breakers),
             clock: Arc::clone(&clock),
             max_per_lane: config.max_pending_per_lane,
             pace,
@@ -274,6 +293,7 @@ impl App {
             clock,
             loader,
             breakers,
+            breaker_desk,
             performer,
             prompt_problems: ArcSwap::from_pointee(prompt_problems),
             logs: tokio::sync::Mutex::default(),
@@ -312,6 +332,14 @@ impl App {
             stopped,
         ));
         Running { stop, deciding, performing }
+    }
+
+    /// Brings the breakers and their folder in step; says how long that took.
+    pub async fn look_at_breakers(&self) -> Duration {
+        let desk = Arc::clone(&self.breaker_desk);
+        let took = tokio::task::spawn_blocking(move || desk.look()).await;
+        self.breaker_desk.keep_history().await;
+        took.unwrap_or_default()
     }
 
     /// Brings the prompt of each model recipe into the model's memory, so that
@@ -359,6 +387,7 @@ impl App {
                     tracing::warn!("thrall.toml: {key} changed and takes effect at the next start");
                 }
                 self.rules.store(Arc::new(rules_of(&new.config)));
+                self.breakers.set_usual_expiry(new.config.breaker_expire_s);
                 self.config.store(Arc::new(new.config));
                 self.config_problem.store(Arc::default());
             }
@@ -458,7 +487,9 @@ impl App {
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn perform_all(&self) -> anyhow::Result<()> {
-        performing::all(&self.performer, &self.engine, &self.clock, &self.log).await
+        performing::all(&self.performer, &self.engine, &self.clock, &self.log).await?;
+        self.breaker_desk.keep_history().await;
+        Ok(())
     }
 
     /// Sources that have a socket of their own.

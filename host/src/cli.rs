@@ -3,6 +3,7 @@
 
 mod args;
 mod bench;
+mod breaker;
 mod doctor;
 mod dryrun;
 mod explain;
@@ -98,6 +99,7 @@ fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> 
         Command::Journal(args) => journal::run(&home, &args, printer),
         Command::Recipe(args) => block_on(recipe::run(&home, &args, printer)),
         Command::Review(args) => block_on(review::run(&home, &args, printer)),
+        Command::Breaker(args) => block_on(breaker::run(&home, &args, printer)),
         Command::Grant(args) => block_on(grant::run(&home, &args, printer)),
         Command::Model(args) => model::run(&home, &args, printer),
         Command::Status => status::run(&home, printer),

@@ -4,6 +4,7 @@
 //! `server/routes.rs`; who is let in at a socket is in `server/peers.rs`, at
 //! the port in `server/port.rs`. Errors are RFC 9457 problem documents.
 
+mod breakers;
 mod events;
 mod grants;
 mod health;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 
+use crate::app::breaker_desk::BreakerDesk;
 use crate::app::health::Health;
 use crate::app::listings::{GrantsListing, RecipesListing};
 use crate::config::Source;
@@ -93,6 +95,7 @@ pub struct ServerState {
     pub health: Arc<dyn Fn() -> Health + Send + Sync>,
     pub recipes: Arc<dyn Fn() -> RecipesListing + Send + Sync>,
     pub grants: Arc<dyn Fn() -> GrantsListing + Send + Sync>,
+    pub breakers: Arc<BreakerDesk>,
     /// Reads the folders again.
     pub reload: Arc<dyn Fn() -> Job + Send + Sync>,
 }

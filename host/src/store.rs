@@ -8,6 +8,7 @@
 
 mod accept;
 pub mod baseline;
+mod breaker_history;
 mod checkpointer;
 mod children;
 mod commit;
@@ -53,6 +54,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use accept::{Accepted, DEDUPE_AGE, Incoming};
+pub use breaker_history::BreakerNote;
 pub use children::TriggeredEvent;
 pub use continuations::{CONTINUATION_AGE, Continuation, SkillAnswer};
 pub use error::StoreError;
@@ -60,7 +62,7 @@ pub use event_story::{EventStory, PendingEvent, StoredEnvelope, StoryKey};
 pub use grant_history::{PastGrant, TrippedRevision};
 pub use journal_list::{JournalEntry, JournalFilter, JournalRecord, JournalStory, PerformedRow};
 pub use outbox_ends::{Finish, Outcome};
-pub use outbox_rows::{BRIEFING, LONGEST_RETRY, OutboxRow, OutboxState, WAKE};
+pub use outbox_rows::{BRIEFING, LONGEST_RETRY, OutboxRow, OutboxState, TRIP_BREAKER, WAKE};
 pub use prompts::PromptVersion;
 pub use reader::Reader;
 pub use reviews::{Review, ReviewCounts, ReviewEntry};

@@ -45,6 +45,7 @@ chapters!(
     context,
     evaluate,
     filter,
+    guard,
     modes,
     questions,
     records,

@@ -9,8 +9,11 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
+use crate::app::breaker_desk::{BreakersListing, ListedBreaker, TripRequest};
 use crate::home::Home;
 use crate::server::{EventAnswer, Said};
+
+const BREAKERS: &str = "/thrall/breakers";
 
 /// A running service, found by its socket.
 pub(super) struct SocketClient {
@@ -32,6 +35,67 @@ impl SocketClient {
             }
         }
         None
+    }
+
+    /// The service, for what only the operator may. `None` when there is none.
+    ///
+    /// # Errors
+    /// There is one, and this user may not speak to it as the operator.
+    pub(super) async fn of_operator(home: &Home) -> anyhow::Result<Option<Self>> {
+        let client = Self::new(&home.socket("operator"));
+        if client.is_alive().await {
+            return Ok(Some(client));
+        }
+        if Self::new(&home.socket("agent")).is_alive().await {
+            bail!("a service is running, and this is the operator's to do: see {}", client.socket.display());
+        }
+        Ok(None)
+    }
+
+    /// What is stopped.
+    ///
+    /// # Errors
+    /// When the service cannot be reached or refuses.
+    pub(super) async fn breakers(&self) -> anyhow::Result<BreakersListing> {
+        let (status, body) = self.request(Method::GET, BREAKERS, Vec::new()).await?;
+        match status {
+            StatusCode::OK => Ok(serde_json::from_slice(&body)?),
+            _ => bail!("the service answered {status}: {}", String::from_utf8_lossy(&body)),
+        }
+    }
+
+    /// Trips a breaker; why not, if it is refused for what it is.
+    ///
+    /// # Errors
+    /// When the service cannot be reached or cannot do it.
+    pub(super) async fn trip_breaker(
+        &self,
+        asked: &TripRequest,
+    ) -> anyhow::Result<Result<ListedBreaker, String>> {
+        let (status, body) =
+            self.request(Method::POST, BREAKERS, serde_json::to_vec(asked)?).await?;
+        match status {
+            StatusCode::OK => Ok(Ok(serde_json::from_slice(&body)?)),
+            StatusCode::UNPROCESSABLE_ENTITY => Ok(Err(detail(&body))),
+            _ => bail!("the service answered {status}: {}", detail(&body)),
+        }
+    }
+
+    /// Clears a breaker; as [`Self::trip_breaker`].
+    ///
+    /// # Errors
+    /// As [`Self::trip_breaker`].
+    pub(super) async fn clear_breaker(
+        &self,
+        target: &str,
+    ) -> anyhow::Result<Result<(), String>> {
+        let path = format!("{BREAKERS}/{}", escaped(target));
+        let (status, body) = self.request(Method::DELETE, &path, Vec::new()).await?;
+        match status {
+            StatusCode::NO_CONTENT => Ok(Ok(())),
+            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::NOT_FOUND => Ok(Err(detail(&body))),
+            _ => bail!("the service answered {status}: {}", detail(&body)),
+        }
     }
 
     /// Says something about a run. False: there is no such decision.
@@ -92,6 +156,23 @@ impl SocketClient {
         connection.abort();
         Ok((status, bytes))
     }
+}
+
+/// What a problem document says, or the whole of what is none.
+fn detail(body: &[u8]) -> String {
+    let problem: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let said = problem.as_ref().and_then(|one| one.get("detail")?.as_str());
+    said.map_or_else(|| String::from_utf8_lossy(body).into_owned(), str::to_owned)
+}
+
+/// As one part of a path.
+fn escaped(text: &str) -> String {
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    let escape = |byte: u8| {
+        if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    text.bytes().map(escape).collect()
 }
 
 /// What became of a batch.

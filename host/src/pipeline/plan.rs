@@ -9,6 +9,7 @@ use super::evaluate::{Decided, fallback_action};
 use super::ports::{FactError, Ports};
 use super::record::RunRecord;
 use super::{RunInput, answer, reply_words};
+use crate::breakers::met;
 use crate::clock::Window;
 use crate::envelope::sender;
 use crate::grants::{Need, ReplyBody, need};
@@ -291,7 +292,33 @@ impl<'a> Ruling<'a> {
                 return Ok(Some(denial.to_string()));
             }
         }
+        if let Some(stopped) = self.breaker(ports, run, operation)? {
+            return Ok(Some(stopped));
+        }
         self.hourly_denial(ports, run, operation.kind())
+    }
+
+    /// What would leave for a node or a skill that is stopped.
+    fn breaker(
+        &self,
+        ports: &Ports,
+        run: &mut RunRecord,
+        operation: &Operation,
+    ) -> Result<Option<String>, FactError> {
+        let targets = match operation {
+            Operation::Reply { .. } => met::by_mail(self.input.envelope.text("from_node")),
+            Operation::Mail { to_node, .. } => met::by_mail(to_node),
+            Operation::Skill { skill, .. } => met::by_call(skill),
+            _ => return Ok(None),
+        };
+        let Some(stopped) = ports.facts.breaker(&targets, self.input.now)? else {
+            return Ok(None);
+        };
+        let denial = stopped.to_string();
+        if !run.inputs.breakers.contains(&stopped) {
+            run.inputs.breakers.push(stopped);
+        }
+        Ok(Some(denial))
     }
 
     /// A bound that is used up denies; one that is not becomes an assumption,

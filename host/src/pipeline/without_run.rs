@@ -21,7 +21,7 @@ pub fn guard_commit(
     seq: EnvelopeSeq,
     envelope: &Envelope,
     tier: Tier,
-    stop: Stop,
+    stop: &Stop,
     now: TimestampMs,
 ) -> Commit {
     let verdict = Verdict::certain(stop.action_name(), stop.reason());

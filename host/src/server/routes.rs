@@ -3,7 +3,7 @@
 
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::{DoorState, events, grants, health, questions, recipes, reload, review};
+use super::{DoorState, breakers, events, grants, health, questions, recipes, reload, review};
 use crate::roles::Role;
 
 /// Methods that routes take.
@@ -11,6 +11,7 @@ use crate::roles::Role;
 pub enum Method {
     Get,
     Post,
+    Delete,
 }
 
 impl Method {
@@ -18,6 +19,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Delete => "DELETE",
         }
     }
 
@@ -25,6 +27,7 @@ impl Method {
         match self {
             Self::Get => MethodFilter::GET,
             Self::Post => MethodFilter::POST,
+            Self::Delete => MethodFilter::DELETE,
         }
     }
 }
@@ -47,8 +50,10 @@ const EVERYBODY: &[Role] = &[Role::Operator, Role::Agent, Role::Source];
 /// Nothing that only they may do changes what a recipe may.
 const OPERATOR_AND_AGENT: &[Role] = &[Role::Operator, Role::Agent];
 
+const OPERATOR: &[Role] = &[Role::Operator];
+
 /// Every route, with the roles that have it.
-pub static ROUTES: [Route; 8] = [
+pub static ROUTES: [Route; 11] = [
     Route {
         method: Method::Post,
         path: "/thrall/events",
@@ -97,6 +102,25 @@ pub static ROUTES: [Route; 8] = [
         path: "/thrall/review/{id}",
         roles: OPERATOR_AND_AGENT,
         handler: |method| on(method, review::post),
+    },
+    Route {
+        method: Method::Get,
+        path: "/thrall/breakers",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, breakers::list),
+    },
+    // Whoever stops and lets go decides what is looked at at all.
+    Route {
+        method: Method::Post,
+        path: "/thrall/breakers",
+        roles: OPERATOR,
+        handler: |method| on(method, breakers::trip),
+    },
+    Route {
+        method: Method::Delete,
+        path: "/thrall/breakers/{target}",
+        roles: OPERATOR,
+        handler: |method| on(method, breakers::clear),
     },
 ];
 

@@ -44,6 +44,25 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Marks an event as done for which no further row is expected.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn close(&self, seq: EnvelopeSeq) -> Result<(), StoreError> {
+        self.writer.run(1, move |session| mark_done(session, seq)).await
+    }
+}
+
+fn mark_done(session: &Session, seq: EnvelopeSeq) -> Result<(), StoreError> {
+    session
+        .connection
+        .prepare_cached("UPDATE envelopes SET state = 'done' WHERE seq = ?1")
+        .and_then(|mut statement| statement.execute([seq]))
+        .doing("mark an event as done")
+        .map(drop)
+}
+
 struct Prepared {
     row: DecisionRow,
     trace: String,
@@ -197,11 +216,7 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
         insert_cached(session, entry)?;
     }
     if envelope.is_pending && run.closes_envelope {
-        session
-            .connection
-            .prepare_cached("UPDATE envelopes SET state = 'done' WHERE seq = ?1")
-            .and_then(|mut statement| statement.execute([row.envelope_seq]))
-            .doing("mark an event as done")?;
+        mark_done(session, row.envelope_seq)?;
     }
     Ok(CommitOutcome::Committed { id, action_name, children })
 }

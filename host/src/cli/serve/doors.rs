@@ -92,6 +92,7 @@ fn server_state(app: &Arc<App>, reloader: &Arc<Reloader>) -> ServerState {
             let ceiling = roles::ceiling(&grants.config());
             listings::grants(&grants.registry.load(), &separation, ceiling)
         }),
+        breakers: Arc::clone(&app.breaker_desk),
         reload: Arc::new(move || {
             let reloader = Arc::clone(&reloader);
             Box::pin(async move {
