@@ -12,6 +12,7 @@
 mod adversity;
 mod authoring;
 mod bad_input;
+mod breakers;
 mod dryrun_changes_nothing;
 mod evaluators;
 mod fault_points;

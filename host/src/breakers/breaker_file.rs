@@ -179,11 +179,7 @@ mod tests {
         Target::parse("node:aabbccddeeff0011").unwrap()
     }
 
-    fn trip(
-        operation: &str,
-        expires_in_s: u64,
-        before: Option<&BreakerFile>,
-    ) -> BreakerFile {
+    fn trip(operation: &str, expires_in_s: u64, before: Option<&BreakerFile>) -> BreakerFile {
         let target = target();
         Trip { target: &target, reason: "loop", at: NOW, expires_in_s, operation }.file(before)
     }

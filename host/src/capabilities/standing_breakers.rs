@@ -66,6 +66,7 @@ struct Seen {
 /// See the module's documentation.
 pub struct Breakers {
     folder: BreakerFolder,
+    only_looks: bool,
     standing: RwLock<Standing>,
     /// Whoever reads or writes the folder holds this; one at a time.
     seen: Mutex<Seen>,
@@ -82,20 +83,22 @@ impl Breakers {
     /// # Errors
     /// It cannot be made or opened, or it is a link.
     pub fn open(path: &Path, now: TimestampMs) -> io::Result<Self> {
-        Ok(Self::of(BreakerFolder::open(path)?, now))
+        Ok(Self::of(BreakerFolder::open(path)?, false, now))
     }
 
-    /// As [`Breakers::open`], for looking only: makes no folder.
+    /// As [`Breakers::open`], for looking only: makes no folder, and leaves files
+    /// of what has expired where they are.
     ///
     /// # Errors
     /// It is there and cannot be opened.
     pub fn existing(path: &Path, now: TimestampMs) -> io::Result<Self> {
-        Ok(Self::of(BreakerFolder::existing(path)?, now))
+        Ok(Self::of(BreakerFolder::existing(path)?, true, now))
     }
 
-    fn of(folder: BreakerFolder, now: TimestampMs) -> Self {
+    fn of(folder: BreakerFolder, only_looks: bool, now: TimestampMs) -> Self {
         let breakers = Self {
             folder,
+            only_looks,
             standing: RwLock::default(),
             seen: Mutex::default(),
             changes: Mutex::default(),
@@ -303,6 +306,9 @@ impl Breakers {
 
     /// Only the file that was known: another one in its place is read instead.
     fn remove_expired(&self, seen: &mut Seen, name: &str, stamp: Stamp) {
+        if self.only_looks {
+            return;
+        }
         let is_same = matches!(self.folder.look(name), Ok(Some(now)) if stamp.is_of(&now));
         if is_same && self.folder.remove(name).is_err() {
             seen.leftover.insert(name.to_owned(), stamp);
@@ -433,9 +439,8 @@ impl Breakers {
 
     /// What is wrong, a line each.
     pub fn problems(&self) -> Vec<String> {
-        let of_file = |(name, what): (&String, &String)| {
-            format!("breakers/{}: {what}", name.escape_debug())
-        };
+        let of_file =
+            |(name, what): (&String, &String)| format!("breakers/{}: {what}", name.escape_debug());
         let mut lines: Vec<String> = lock(&self.seen).problems.iter().map(of_file).collect();
         lines.extend(self.standing().list().into_iter().filter_map(|held| {
             let why = held.unwritten.as_ref().filter(|why| !why.is_empty())?;

@@ -70,19 +70,13 @@ fn tell<T>(done: Result<T, BreakerError>) -> anyhow::Result<Result<T, String>> {
     match done {
         Ok(done) => Ok(Ok(done)),
         Err(
-            error @ (BreakerError::Target(_)
-            | BreakerError::NoReason
-            | BreakerError::NotThere(..)),
+            error @ (BreakerError::Target(_) | BreakerError::NoReason | BreakerError::NotThere(..)),
         ) => Ok(Err(error.to_string())),
         Err(error) => Err(error.into()),
     }
 }
 
-fn report<T>(
-    done: Result<T, String>,
-    printer: &Printer,
-    say: impl FnOnce(T) -> String,
-) -> Outcome {
+fn report<T>(done: Result<T, String>, printer: &Printer, say: impl FnOnce(T) -> String) -> Outcome {
     match done {
         Ok(done) => {
             printer.talk(&say(done));

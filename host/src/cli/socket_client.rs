@@ -47,7 +47,10 @@ impl SocketClient {
             return Ok(Some(client));
         }
         if Self::new(&home.socket("agent")).is_alive().await {
-            bail!("a service is running, and this is the operator's to do: see {}", client.socket.display());
+            bail!(
+                "a service is running, and this is the operator's to do: see {}",
+                client.socket.display()
+            );
         }
         Ok(None)
     }
@@ -85,10 +88,7 @@ impl SocketClient {
     ///
     /// # Errors
     /// As [`Self::trip_breaker`].
-    pub(super) async fn clear_breaker(
-        &self,
-        target: &str,
-    ) -> anyhow::Result<Result<(), String>> {
+    pub(super) async fn clear_breaker(&self, target: &str) -> anyhow::Result<Result<(), String>> {
         let path = format!("{BREAKERS}/{}", escaped(target));
         let (status, body) = self.request(Method::DELETE, &path, Vec::new()).await?;
         match status {
