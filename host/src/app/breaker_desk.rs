@@ -94,6 +94,10 @@ impl BreakerDesk {
 
     /// Writes down what became of breakers since the last time.
     pub async fn keep_history(&self) {
+        if self.store.trouble().is_some() {
+            // Said once by the store; they wait.
+            return;
+        }
         let changes = self.breakers.take_changes();
         if changes.is_empty() {
             return;

@@ -232,12 +232,12 @@ impl Breakers {
         let cleared = self.standing_mut().clear(target);
         let stood = cleared.is_some();
         if let Some(held) = cleared {
-            self.gone(held, What::Cleared, by, now);
+            self.gone(&held, What::Cleared, by, now);
         }
         Ok(stood || was_there)
     }
 
-    fn gone(&self, held: Held, what: What, by: &str, now: TimestampMs) {
+    fn gone(&self, held: &Held, what: What, by: &str, now: TimestampMs) {
         {
             let mut withdrawn = lock(&self.withdrawn);
             withdrawn.extend(held.file.operations.iter().cloned());
@@ -287,7 +287,7 @@ impl Breakers {
                 self.remove_expired(&mut seen, &name, stamp);
             }
             let by = expired_by(&held.file);
-            self.gone(held, What::Expired, &by, now);
+            self.gone(&held, What::Expired, &by, now);
         }
         for (name, stamp) in std::mem::take(&mut seen.leftover) {
             self.remove_expired(&mut seen, &name, stamp);
@@ -381,7 +381,7 @@ impl Breakers {
             return before;
         }
         match self.folder.read(name) {
-            Ok(Some(file)) => self.take(seen, target, file, &stamp, now),
+            Ok(Some(file)) => self.take(seen, &target, &file, &stamp, now),
             Ok(None) => before,
             Err(what) => {
                 self.removed(name, &format!("its file is no breaker any more: {what}"), now);
@@ -393,25 +393,25 @@ impl Breakers {
     fn take(
         &self,
         seen: &mut Seen,
-        target: Target,
-        file: BreakerFile,
+        target: &Target,
+        file: &BreakerFile,
         stamp: &Stamp,
         now: TimestampMs,
     ) -> Option<String> {
         let warning = file.warning();
-        let is_same = self.standing().get(&target).is_some_and(|held| held.file == file);
+        let is_same = self.standing().get(target).is_some_and(|held| held.file == *file);
         if is_same {
             return warning;
         }
-        let is_new = self.standing_mut().read(&target, file.clone(), stamp.written(), now);
-        let has_expired = !self.standing().get(&target).is_some_and(|held| held.holds(now));
+        let is_new = self.standing_mut().read(target, file.clone(), stamp.written(), now);
+        let has_expired = !self.standing().get(target).is_some_and(|held| held.holds(now));
         if has_expired {
             let name = target.file_name();
             seen.stamps.remove(&name);
             self.remove_expired(seen, &name, stamp.clone());
-            let cleared = self.standing_mut().clear_written(&target);
+            let cleared = self.standing_mut().clear_written(target);
             if let Some(held) = cleared {
-                self.gone(held, What::Expired, &expired_by(&file), now);
+                self.gone(&held, What::Expired, &expired_by(file), now);
             }
         } else if is_new {
             self.note(Change {
@@ -433,7 +433,7 @@ impl Breakers {
         let Some(target) = Target::of_file(name) else { return };
         let cleared = self.standing_mut().clear_written(&target);
         if let Some(held) = cleared {
-            self.gone(held, What::Cleared, by, now);
+            self.gone(&held, What::Cleared, by, now);
         }
     }
 
