@@ -5,6 +5,7 @@
 //! logs in `app/log_watch.rs`, what buffers hold in `app/buffer_listing.rs`.
 
 pub mod buffer_listing;
+pub mod breaker_desk;
 pub mod changes;
 pub mod grant_files;
 pub mod health;
@@ -29,12 +30,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::buffers::FlushRules;
-use crate::capabilities::breaker_folder::BreakerFolder;
 use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::capabilities::meter::LiveMeter;
 use crate::capabilities::model_questions::ModelQuestions;
 use crate::capabilities::no_node::NoNode;
+use crate::capabilities::standing_breakers::Breakers;
 use crate::clock::{Clock, TimestampMs};
 use crate::config::{Config, Source};
 use crate::engine::{Engine, EngineParts, EngineRules, Observer, Pace};
@@ -45,6 +46,7 @@ use crate::fault_points::{self, FaultHook};
 use crate::home::Home;
 use crate::model::{EmbeddedLlama, EmbeddedOptions, ModelRouter};
 use crate::model_files::ModelFiles;
+use crate::outbox::breaker_rows::Tripping;
 use crate::outbox::{Artifacts, Node, Performer};
 use crate::pipeline::Switches;
 use crate::pipeline::guard::GuardRules;
@@ -56,6 +58,7 @@ use crate::store::{PromptChange, Reader, Store, StoreError, TrippedRevision};
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
 use buffer_listing::{Flushed, ListedBuffer};
+use breaker_desk::BreakerDesk;
 use health::Health;
 use log_watch::LogWatch;
 use prompt_desk::{Back, NewPrompt, PromptRefusal};
@@ -74,7 +77,8 @@ pub struct App {
     pub log: Arc<EventLog>,
     pub clock: Arc<dyn Clock>,
     loader: RecipeLoader,
-    breakers: Arc<BreakerFolder>,
+    breakers: Arc<Breakers>,
+    pub breaker_desk: Arc<BreakerDesk>,
     rules: Arc<ArcSwap<EngineRules>>,
     /// What stood in thrall.toml when it was last refused.
     config_problem: ArcSwap<Vec<String>>,
@@ -231,12 +235,26 @@ impl App {
         let rules = Arc::new(ArcSwap::from_pointee(rules_of(&config)));
         let log = Arc::new(EventLog::open(&home.log_file()));
         let meter = LiveMeter::new(Arc::clone(&store), Arc::clone(&reader));
-        let breakers = BreakerFolder::open(&home.breakers())
+        let breakers = Breakers::open(&home.breakers(), clock.now())
             .with_context(|| format!("cannot open {}", home.breakers().display()))?;
+        breakers.set_usual_expiry(config.breaker_expire_s);
+        // Decided before the last end, and not in a file yet. What is none is
+        // told when it is performed.
+        for row in reader.pending_trips()? {
+            if let Ok(tripping) = Tripping::of_row(&row) {
+                tripping.hold(&breakers);
+            }
+        }
         let breakers = Arc::new(breakers);
+        let breaker_desk = Arc::new(BreakerDesk::new(
+            Arc::clone(&breakers),
+            Arc::clone(&store),
+            Arc::clone(&log),
+            Arc::clone(&clock),
+        ));
         let ports = Ports {
             sandbox,
-            facts: Arc::new(LiveFacts::new(Arc::clone(&reader))),
+            facts: Arc::new(LiveFacts::new(Arc::clone(&reader), Arc::clone(&breakers))),
             answers: Arc::new(LiveAnswers::new(
                 Arc::clone(&reader),
                 Arc::clone(&questions),
@@ -256,6 +274,7 @@ impl App {
             registry: Arc::clone(&registry),
             rules: Arc::clone(&rules),
             ports,
+            breakers: Arc::clone(&breakers),
             clock: Arc::clone(&clock),
             max_per_lane: config.max_pending_per_lane,
             pace,
@@ -289,6 +308,7 @@ impl App {
             clock,
             loader,
             breakers,
+            breaker_desk,
             performer,
             shelf: ArcSwap::from_pointee(shelf),
             logs: tokio::sync::Mutex::default(),
@@ -330,6 +350,14 @@ impl App {
             stopped,
         ));
         Running { stop, deciding, performing }
+    }
+
+    /// Brings the breakers and their folder in step; says how long that took.
+    pub async fn look_at_breakers(&self) -> Duration {
+        let desk = Arc::clone(&self.breaker_desk);
+        let took = tokio::task::spawn_blocking(move || desk.look()).await;
+        self.breaker_desk.keep_history().await;
+        took.unwrap_or_default()
     }
 
     /// Brings the prompt of each model recipe into the model's memory, so that
@@ -396,6 +424,7 @@ impl App {
                     tracing::warn!("thrall.toml: {key} changed and takes effect at the next start");
                 }
                 self.rules.store(Arc::new(rules_of(&new.config)));
+                self.breakers.set_usual_expiry(new.config.breaker_expire_s);
                 self.config.store(Arc::new(new.config));
                 self.config_problem.store(Arc::default());
             }
@@ -540,7 +569,9 @@ impl App {
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn perform_all(&self) -> anyhow::Result<()> {
-        performing::all(&self.performer, &self.engine, &self.clock, &self.log).await
+        performing::all(&self.performer, &self.engine, &self.clock, &self.log).await?;
+        self.breaker_desk.keep_history().await;
+        Ok(())
     }
 
     /// Sources that have a socket of their own.

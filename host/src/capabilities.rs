@@ -8,3 +8,4 @@ pub mod log_files;
 pub mod meter;
 pub mod model_questions;
 pub mod no_node;
+pub mod standing_breakers;

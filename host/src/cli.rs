@@ -6,6 +6,7 @@ mod bench;
 mod buffer;
 mod context;
 mod dev;
+mod breaker;
 mod doctor;
 mod dryrun;
 mod explain;
@@ -108,6 +109,7 @@ fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> 
         Command::Buffer(args) => block_on(buffer::run(&home, &args, printer)),
         Command::Context(args) => block_on(context::run(&home, &args, printer)),
         Command::Prompt(args) => block_on(prompt::run(&home, &args, printer)),
+        Command::Breaker(args) => block_on(breaker::run(&home, &args, printer)),
         Command::Grant(args) => block_on(grant::run(&home, &args, printer)),
         Command::Model(args) => model::run(&home, &args, printer),
         Command::Status => status::run(&home, printer),

@@ -44,6 +44,8 @@ pub struct Config {
     pub ignore_msg_types: Vec<String>,
     /// Wakes are only to be reported on, and nothing leaves for a node.
     pub dry_run: bool,
+    /// Seconds that a breaker holds where nobody says otherwise; 0 is for ever.
+    pub breaker_expire_s: u64,
     /// When false, nothing is written to other nodes.
     pub responder_enabled: bool,
     /// When the clock flushes buffers.

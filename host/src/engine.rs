@@ -6,6 +6,7 @@
 mod continuing;
 pub mod lanes;
 pub mod questions;
+mod trips;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
+use crate::breakers::Standing;
+use crate::capabilities::standing_breakers::Breakers;
 use crate::clock::{Clock, TimestampMs};
 use crate::config::Source;
 use crate::envelope::json::Draft;
@@ -24,9 +27,10 @@ use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{Alert, Child, Commit, CommitOutcome};
 use crate::log_tail::Place;
 use crate::operation::Operation;
-use crate::pipeline::guard::{self, GuardRules};
+use crate::pipeline::answer::{self, Answer};
+use crate::pipeline::guard::{self, GuardRules, Stop};
 use crate::pipeline::ports::{FactError, Ports};
-use crate::pipeline::{self, RunInput, Switches, answer};
+use crate::pipeline::{self, RunInput, Switches};
 use crate::recipes::TriggerSpec;
 use crate::recipes::registry::{Registry, Revision};
 use crate::recipes::trip_wire::{SenderOfRun, Trip, TripWire};
@@ -133,6 +137,7 @@ pub struct EngineParts {
     pub registry: Arc<ArcSwap<Registry>>,
     pub rules: Arc<ArcSwap<EngineRules>>,
     pub ports: Ports,
+    pub breakers: Arc<Breakers>,
     pub clock: Arc<dyn Clock>,
     /// Events that may wait in one lane before its source has to.
     pub max_per_lane: usize,
@@ -154,6 +159,7 @@ struct Shared {
     registry: Arc<ArcSwap<Registry>>,
     rules: Arc<ArcSwap<EngineRules>>,
     ports: Ports,
+    breakers: Arc<Breakers>,
     clock: Arc<dyn Clock>,
     lanes: Mutex<Lanes<Job>>,
     /// Rung when a job was queued or a lane became free.
@@ -177,6 +183,7 @@ impl Engine {
             registry: parts.registry,
             rules: parts.rules,
             ports: parts.ports,
+            breakers: parts.breakers,
             clock: parts.clock,
             lanes: Mutex::new(Lanes::new(parts.max_per_lane)),
             work: Notify::new(),
@@ -240,8 +247,11 @@ impl Engine {
         let now = shared.clock.now();
         let registry = shared.registry.load_full();
         let rules = shared.rules.load_full();
-        let mut incoming: Vec<Incoming> =
-            drafts.into_iter().map(|draft| stamp(&registry, &rules, source, draft, now)).collect();
+        let mut incoming: Vec<Incoming> = {
+            let breakers = shared.breakers.standing();
+            let stamped = |draft| stamp(&registry, &rules, &breakers, source, draft, now);
+            drafts.into_iter().map(stamped).collect()
+        };
         {
             let wanted = room_for(incoming.iter().map(|one| &one.envelope));
             let lanes = lock(&shared.lanes);
@@ -432,6 +442,7 @@ fn may_bring(source: &Source, trigger: &str) -> bool {
 fn stamp(
     registry: &Registry,
     rules: &EngineRules,
+    breakers: &Standing,
     source: &Source,
     draft: Draft,
     now: TimestampMs,
@@ -453,13 +464,19 @@ fn stamp(
         lineage: Vec::new(),
         fields,
     };
-    // What the guard stops still gets a row of its own, under no recipe.
-    let matched = if guard::check(&rules.guard, &envelope).is_some() {
-        vec![(String::new(), Digest::ZERO)]
-    } else {
-        matched(registry, &envelope)
-    };
+    let mut matched = matched(registry, &envelope);
+    // What the guard stops gets a row of its own, under no recipe: mail and
+    // questions always, the rest where a recipe wanted to see it.
+    let is_told = envelope.trigger == "on_mail" || envelope.is_question() || !matched.is_empty();
+    if is_told && guard::check(&rules.guard, breakers, &envelope, now).is_some() {
+        matched = guarded();
+    }
     Incoming { envelope, dedupe_id: draft.id, matched }
+}
+
+/// In the place of the recipes, for what was stopped when it was accepted.
+fn guarded() -> Vec<(String, Digest)> {
+    vec![(String::new(), Digest::ZERO)]
 }
 
 /// The recipes that want to see an event, in the order in which they run.
@@ -519,12 +536,43 @@ impl Shared {
     /// Takes away from the job what is written down.
     async fn run_all(&self, job: &mut Job, asker: &mut Option<Asker>) -> Result<(), Unwritten> {
         let rules = self.rules.load_full();
-        if let Some(stop) = guard::check(&rules.guard, &job.envelope) {
+        let now = self.clock.now();
+        let stop = {
+            let breakers = self.breakers.standing();
+            guard::check(&rules.guard, &breakers, &job.envelope, now)
+        };
+        if let Some(stop) = stop {
             let tier = tier_of(&rules, &job.envelope);
-            let commit =
-                pipeline::guard_commit(job.seq, &job.envelope, tier, stop, self.clock.now());
-            return self.write(commit).await.map(drop);
+            let commit = pipeline::guard_commit(job.seq, &job.envelope, tier, &stop, now);
+            self.write(commit).await?;
+            if let (Stop::Breaker(stopped), Some(asker)) = (&stop, asker) {
+                asker.said.push(Answer::block(&stopped.to_string()));
+            }
+            return Ok(());
         }
+        // It was stopped when it was accepted and is not any more: it goes the
+        // way that it would have gone.
+        let is_let_go = job.runs == guarded();
+        if is_let_go {
+            job.runs = matched(&self.registry.load(), &job.envelope);
+        }
+        self.run_recipes(job, &rules, asker).await?;
+        if is_let_go {
+            // Not even one recipe, or the last of them had its row already.
+            self.store.close(job.seq).await.map_err(|error| {
+                tracing::error!(%error, seq = job.seq, "cannot close an event, it stays pending");
+                Unwritten::because_of(&error)
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn run_recipes(
+        &self,
+        job: &mut Job,
+        rules: &EngineRules,
+        asker: &mut Option<Asker>,
+    ) -> Result<(), Unwritten> {
         let mut answered = job.answered;
         while let Some((name, digest)) = job.runs.first().cloned() {
             let is_last = job.runs.len() == 1;
@@ -535,9 +583,9 @@ impl Shared {
                 registry.revision(&name, &digest).or_else(|| registry.live(&name).cloned());
             let stops = match revision {
                 Some(revision) => {
-                    self.run_one(job, &rules, &revision, is_last, &mut answered, asker).await?
+                    self.run_one(job, rules, &revision, is_last, &mut answered, asker).await?
                 }
-                None => self.write(self.gone(job, &rules, &name, digest, is_last)).await?,
+                None => self.write(self.gone(job, rules, &name, digest, is_last)).await?,
             };
             if stops {
                 return Ok(());
@@ -602,8 +650,13 @@ impl Shared {
             (self.faults)(FaultPoint::Decided);
             match self.store.commit(commit.clone()).await {
                 Ok(CommitOutcome::Stale) => {}
-                Ok(CommitOutcome::Committed { action_name, children, knock, .. }) => {
+                Ok(CommitOutcome::Committed { id, action_name, children, knock, looped }) => {
                     (self.faults)(FaultPoint::Committed);
+                    // Before anything else is decided.
+                    trips::hold(&self.breakers, &commit, id);
+                    if let (Some(beside), Some(id)) = (&commit.guarding.looped, looped) {
+                        trips::hold(&self.breakers, beside, id);
+                    }
                     *answered |= answers(&commit);
                     commit.row.action_name = action_name;
                     commit.guarding.alert = knock.map(|reason| Alert::knock(&commit.row, reason));

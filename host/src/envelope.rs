@@ -41,7 +41,10 @@ pub mod limits {
 pub const HOST_TRIGGERS: [&str; 3] = ["on_tick", "on_result", "on_action"];
 
 /// Triggers that ask: somebody waits for `pass`, `redact` or `block`.
-pub const QUESTIONS: [&str; 2] = ["on_mail_send", SKILL_REQUEST];
+pub const QUESTIONS: [&str; 2] = [MAIL_SEND, SKILL_REQUEST];
+
+/// The question whether a mail may leave, to `to_node`.
+pub const MAIL_SEND: &str = "on_mail_send";
 
 /// The question that names in `caller_node` who asks.
 pub const SKILL_REQUEST: &str = "on_skill_request";

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::breakers::Stopped;
 use crate::clock::{TimestampMs, Window};
 use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, Field, log_line};
@@ -208,6 +209,9 @@ pub struct HostInputs {
     /// Events that recipes had triggered below the same root.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub descendants: Option<u32>,
+    /// Breakers that stopped an operation of the plan.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub breakers: Vec<Stopped>,
     /// Recipes on the way to the event: their grants bound this run.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub lineage: Vec<String>,
@@ -391,6 +395,8 @@ pub enum CommitOutcome {
         children: Vec<EnvelopeSeq>,
         /// What the agent was told of a sender that knocks.
         knock: Option<String>,
+        /// The row that stops a sender, beside the run's own.
+        looped: Option<crate::ids::JournalId>,
     },
     /// An assumption no longer holds; nothing was written. Decide again.
     Stale,

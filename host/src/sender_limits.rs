@@ -29,8 +29,6 @@ pub struct SenderLimits {
     pub wakes_per_hour: u32,
     pub replies_per_hour: u32,
     pub mails_per_hour: u32,
-    /// How long a breaker holds that a loop tripped, in seconds; 0 is for ever.
-    pub breaker_expire_s: u64,
 }
 
 impl Default for SenderLimits {
@@ -44,7 +42,6 @@ impl Default for SenderLimits {
             wakes_per_hour: 120,
             replies_per_hour: 120,
             mails_per_hour: 120,
-            breaker_expire_s: 3600,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod buffers;
 mod context;
+mod breakers;
 mod events;
 mod grants;
 mod health;
@@ -30,6 +31,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 
 use crate::app::buffer_listing::{Flushed, ListedBuffer};
+use crate::app::breaker_desk::BreakerDesk;
 use crate::app::health::Health;
 use crate::app::listings::{GrantsListing, RecipesListing};
 use crate::app::prompt_desk::{Back, NewPrompt, PromptRefusal};
@@ -111,6 +113,7 @@ pub struct ServerState {
     pub prompts: Arc<dyn Fn() -> Result<PromptsListing, StoreError> + Send + Sync>,
     pub load_prompt: Arc<dyn Fn(NewPrompt) -> PromptJob + Send + Sync>,
     pub roll_prompt_back: Arc<dyn Fn(Back) -> PromptJob + Send + Sync>,
+    pub breakers: Arc<BreakerDesk>,
     /// Reads the folders again.
     pub reload: Arc<dyn Fn() -> Job<()> + Send + Sync>,
 }

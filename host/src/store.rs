@@ -9,6 +9,7 @@
 mod accept;
 pub mod baseline;
 mod buffer_list;
+mod breaker_history;
 mod checkpointer;
 mod children;
 mod commit;
@@ -59,6 +60,7 @@ use tokio::sync::Notify;
 
 pub use accept::{Accepted, DEDUPE_AGE, Incoming};
 pub use buffer_list::{ListedItem, StoredBuffer};
+pub use breaker_history::BreakerNote;
 pub use children::TriggeredEvent;
 pub use continuations::{CONTINUATION_AGE, Continuation, SkillAnswer};
 pub use error::StoreError;
@@ -70,7 +72,7 @@ pub use outbox_ends::{Finish, Outcome};
 pub use outbox_list::{OutboxEntry, OutboxFilter};
 pub use outbox_orders::{Ordered, OutboxOrder};
 pub use outbox_rows::{
-    BRIEFING, LONGEST_RETRY, NO_NODE, OutboxRow, OutboxState, UnknownState, WAKE,
+    BRIEFING, LONGEST_RETRY, NO_NODE, OutboxRow, OutboxState, TRIP_BREAKER, UnknownState, WAKE,
 };
 pub use prompts::{
     PromptActivation, PromptChange, PromptMark, PromptPush, PromptStep, PromptVersion,

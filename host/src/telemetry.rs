@@ -9,9 +9,12 @@ use std::sync::{Mutex, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 
+use crate::breakers::met;
+use crate::capabilities::standing_breakers::{Change, What};
 use crate::clock::TimestampMs;
 use crate::journal::{Commit, EvalType};
 use crate::outbox::Performed;
+use crate::pipeline::guard::BREAKER_BLOCKED;
 use crate::store::{Outcome, WAKE};
 
 /// Starts tracing. `THRALL_LOG` takes precedence over `-v`.
@@ -62,7 +65,13 @@ impl EventLog {
         let wall = row.wall_us / 1000;
         let at = row.at.to_log_form();
         let mut lines = String::new();
-        if row.trigger == "on_mail" {
+        if row.action_name == BREAKER_BLOCKED {
+            let stopped = row.reason.strip_prefix(met::PREFIX).unwrap_or(&row.reason);
+            lines.push_str(&format!(
+                "{at} [BREAKER_BLOCKED] {sender_key} breaker={}\n",
+                one_line(stopped)
+            ));
+        } else if row.trigger == "on_mail" {
             let event = if row.action_name == "skip_invalid" { "SKIP_INVALID" } else { "TRIAGE" };
             lines.push_str(&format!(
                 "{at} [{event}] {sender_key} action={} tier={} wall={wall}ms reason={}\n",
@@ -111,6 +120,23 @@ impl EventLog {
             })
             .map(|(one, detail)| {
                 format!("{at} [WAKE_FAIL] {} {}\n", one.row.recipe, one_line(detail))
+            })
+            .collect();
+        self.write(&lines);
+    }
+
+    /// A line for each breaker that was tripped or is gone.
+    pub fn breakers(&self, changes: &[Change]) {
+        let lines: String = changes
+            .iter()
+            .map(|change| {
+                let (event, detail) = match change.what {
+                    What::Tripped => ("BREAKER_TRIP", &change.reason),
+                    What::Cleared => ("BREAKER_CLEARED", &change.by),
+                    What::Expired => ("BREAKER_EXPIRED", &change.by),
+                };
+                let at = change.at.to_log_form();
+                format!("{at} [{event}] {} {}\n", change.target, one_line(detail))
             })
             .collect();
         self.write(&lines);

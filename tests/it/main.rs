@@ -14,6 +14,7 @@ mod authoring;
 mod bad_input;
 mod buffers;
 mod context;
+mod breakers;
 mod dryrun_changes_nothing;
 mod evaluators;
 mod fault_points;

@@ -164,6 +164,8 @@ async fn play(scenario: &Scenario, home: &TestHome) -> Outcome {
     let mut service = Service::start(scenario, home, &clock, &node).await;
     let mut answers = Vec::new();
     for step in &scenario.steps {
+        // As the service does several times a second.
+        service.app.look_at_breakers().await;
         match step {
             Step::Event { source, event } => {
                 let draft = json::parse(event.to_string().as_bytes());
@@ -198,6 +200,7 @@ async fn play(scenario: &Scenario, home: &TestHome) -> Outcome {
                 service.ticks += 1;
                 service.app.tick(service.ticks).await;
                 service.app.flush_due().await;
+                service.app.look_at_breakers().await;
                 service.settle().await;
             }
             Step::Write { path, text } => drop(home.write(path, text)),

@@ -12,6 +12,9 @@ use crate::stage::BreakerFact;
 /// The largest breaker file that is read, in bytes.
 pub const MAX_BREAKER_BYTES: usize = 16 * 1024;
 
+/// Operations that a file remembers: more than are ever repeated after a crash.
+const MAX_OPERATIONS: usize = 16;
+
 /// The longest reason that is kept, in characters.
 const MAX_REASON_CHARS: usize = 500;
 
@@ -36,9 +39,9 @@ pub struct BreakerFile {
     pub auto_expire_seconds: Option<u64>,
     #[serde(default)]
     pub expires_at: Option<String>,
-    /// The operation that tripped it last; the same one is not counted twice.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operation: Option<String>,
+    /// Operations that tripped it, the latest last; none is counted twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<String>,
 }
 
 fn one() -> u32 {
@@ -51,26 +54,28 @@ pub struct Trip<'a> {
     pub target: &'a Target,
     pub reason: &'a str,
     pub at: TimestampMs,
-    /// `None`: [`Trip::DEFAULT_EXPIRY`]. Zero: never.
-    pub expires_in_s: Option<u64>,
+    /// Zero: never.
+    pub expires_in_s: u64,
     /// Names the operation, so that performing it again changes nothing.
     pub operation: &'a str,
 }
 
 impl Trip<'_> {
-    /// How long a breaker holds where nobody says otherwise.
-    pub const DEFAULT_EXPIRY: Duration = Duration::from_secs(3600);
+    /// Seconds that a breaker holds where nobody says otherwise.
+    pub const DEFAULT_EXPIRY_S: u64 = 3600;
 
     /// The file after this trip. `before` is the breaker that is there, if it
     /// still holds.
     pub fn file(&self, before: Option<&BreakerFile>) -> BreakerFile {
-        if let Some(before) = before.filter(|one| one.operation.as_deref() == Some(self.operation))
-        {
+        if let Some(before) = before.filter(|one| one.counts(self.operation)) {
             return before.clone();
         }
-        let seconds = self.expires_in_s.unwrap_or(Self::DEFAULT_EXPIRY.as_secs());
+        let seconds = self.expires_in_s;
         let expires_at = (seconds > 0).then(|| self.at.plus(Duration::from_secs(seconds)));
         let reason: String = self.reason.chars().take(MAX_REASON_CHARS).collect();
+        let mut operations = before.map_or_else(Vec::new, |one| one.operations.clone());
+        operations.push(self.operation.to_owned());
+        operations.drain(..operations.len().saturating_sub(MAX_OPERATIONS));
         BreakerFile {
             kind: self.target.kind().to_owned(),
             target: self.target.as_str().to_owned(),
@@ -81,7 +86,7 @@ impl Trip<'_> {
             auto_expire_seconds: Some(seconds),
             // Beyond what a date can say, it holds as good as for ever.
             expires_at: expires_at.map(TimestampMs::to_iso).filter(|text| !text.is_empty()),
-            operation: Some(self.operation.to_owned()),
+            operations,
         }
     }
 }
@@ -107,6 +112,21 @@ impl BreakerFile {
         bytes
     }
 
+    /// Whether an operation has tripped it already.
+    pub fn counts(&self, operation: &str) -> bool {
+        self.operations.iter().any(|one| one == operation)
+    }
+
+    /// What is said of it where somebody is stopped by it.
+    pub fn short_reason(&self) -> String {
+        self.reason.chars().take(MAX_REASON_CHARS).collect()
+    }
+
+    /// When it was tripped, if it says so.
+    pub fn tripped_at(&self) -> Option<TimestampMs> {
+        from_iso(&self.tripped_at)
+    }
+
     /// When it ends. A date that cannot be read ends nothing: a breaker that
     /// somebody set holds until somebody removes it.
     pub fn expires_at(&self) -> Option<TimestampMs> {
@@ -128,8 +148,8 @@ impl BreakerFile {
     pub fn fact(&self, target: &Target, written: TimestampMs) -> BreakerFact {
         BreakerFact {
             target: target.as_str().to_owned(),
-            reason: self.reason.chars().take(MAX_REASON_CHARS).collect(),
-            tripped_at: from_iso(&self.tripped_at).unwrap_or(written),
+            reason: self.short_reason(),
+            tripped_at: self.tripped_at().unwrap_or(written),
             expires_at: self.expires_at(),
             trip_count: self.trip_count,
         }
@@ -152,11 +172,7 @@ mod tests {
         Target::parse("node:aabbccddeeff0011").unwrap()
     }
 
-    fn trip(
-        operation: &str,
-        expires_in_s: Option<u64>,
-        before: Option<&BreakerFile>,
-    ) -> BreakerFile {
+    fn trip(operation: &str, expires_in_s: u64, before: Option<&BreakerFile>) -> BreakerFile {
         let target = target();
         Trip { target: &target, reason: "loop", at: NOW, expires_in_s, operation }.file(before)
     }
@@ -164,7 +180,7 @@ mod tests {
     #[test]
     fn a_trip_has_the_earlier_thralls_fields() {
         let json: serde_json::Value =
-            serde_json::from_slice(&trip("1", None, None).to_bytes()).unwrap();
+            serde_json::from_slice(&trip("1", 3600, None).to_bytes()).unwrap();
         assert_eq!(
             json,
             serde_json::json!({
@@ -176,7 +192,7 @@ mod tests {
                 "last_event": "loop",
                 "auto_expire_seconds": 3600,
                 "expires_at": "2026-02-28T10:31:41.000+00:00",
-                "operation": "1",
+                "operations": ["1"],
             })
         );
     }
@@ -196,18 +212,20 @@ mod tests {
 
     #[test]
     fn a_second_trip_counts_and_the_same_one_again_does_not() {
-        let first = trip("1", None, None);
-        assert_eq!(trip("1", None, Some(&first)), first);
-        assert_eq!(trip("2", None, Some(&first)).trip_count, 2);
+        let first = trip("1", 3600, None);
+        assert_eq!(trip("1", 3600, Some(&first)), first);
+        let second = trip("2", 3600, Some(&first));
+        assert_eq!(second.trip_count, 2);
+        assert_eq!(trip("1", 3600, Some(&second)), second, "an earlier one as well");
     }
 
     #[test]
     fn zero_and_an_unreadable_date_never_expire() {
-        let never = trip("1", Some(0), None);
+        let never = trip("1", 0, None);
         assert_eq!((never.expires_at.as_deref(), never.auto_expire_seconds), (None, Some(0)));
         let far = TimestampMs(u64::MAX / 2);
         assert!(never.holds(far));
-        assert!(trip("1", Some(u64::MAX), None).holds(far));
+        assert!(trip("1", u64::MAX, None).holds(far));
         for date in ["tomorrow", "2026-02-28T10:31:41", ""] {
             let odd = BreakerFile { expires_at: Some(date.to_owned()), ..never.clone() };
             assert!(odd.holds(far) && odd.warning().is_some(), "{date:?}");

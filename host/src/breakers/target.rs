@@ -13,7 +13,7 @@
 //! The first two are the earlier thrall's. A comma stands for the colon, which
 //! tools that copy files take for a host's name.
 
-use crate::ids::is_valid_name;
+use crate::ids::{self, is_valid_name};
 
 /// Words that begin a common target, and so can name no recipe: its own
 /// breakers would be taken for them.
@@ -22,7 +22,9 @@ pub const RESERVED: [&str; 3] = ["global", "node", "skill"];
 /// A node is called by so many characters of its id.
 const NODE_CHARS: usize = 16;
 const MAX_NODE_CHARS: usize = 64;
-const MAX_NAME_BYTES: usize = 128;
+pub(super) const MAX_NAME_BYTES: usize = 128;
+/// Everything.
+pub const GLOBAL: &str = "global";
 const ENDING: &str = ".json";
 
 /// A checked target.
@@ -35,9 +37,28 @@ pub struct Target {
 /// A text that is no target.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "breaker target {0:?} is none: expected global, node:HEX (at least 16 hex characters), skill:NAME, node:HEX+skill:NAME, or a recipe's own as RECIPE:NAME; a name has at most 128 of a-z, 0-9, ., _ and -, no dot first"
+    "breaker target {0:?} is none: expected global, node:HEX (at least 16 hex characters), skill:NAME, node:HEX+skill:NAME, or a recipe's own as RECIPE:NAME; a name has at most 128 of a-z, 0-9, ., _ and -, no dot first{hint}", hint = hint(.0)
 )]
 pub struct TargetError(String);
+
+/// What was probably meant.
+fn hint(text: &str) -> String {
+    nearest(text).map_or_else(String::new, |meant| format!("; did you mean {meant}?"))
+}
+
+fn nearest(text: &str) -> Option<String> {
+    let text = text.trim().to_ascii_lowercase();
+    let (word, rest) = match text.split_once(':') {
+        Some((word, rest)) => (word, Some(rest)),
+        None => (text.as_str(), None),
+    };
+    let meant = match (ids::nearest(word, RESERVED), rest) {
+        (Some("global"), _) => "global".to_owned(),
+        (Some(kind), Some(rest)) => format!("{kind}:{rest}"),
+        _ => return None,
+    };
+    Target::parse(&meant).is_ok().then_some(meant)
+}
 
 impl Target {
     /// # Errors
@@ -198,6 +219,21 @@ mod tests {
         for file in ["x.json", "global.JSON", "skill:x.json", "AABBCCDDEEFF0011.json", ".json"] {
             assert_eq!(Target::of_file(file), None, "{file}");
         }
+    }
+
+    #[test]
+    fn a_slip_is_told_what_was_probably_meant() {
+        for (text, meant) in [
+            ("Global", "did you mean global?"),
+            ("golbal", "did you mean global?"),
+            ("Skill:knarr-mail", "did you mean skill:knarr-mail?"),
+            ("SKILL:Knarr-Mail", "did you mean skill:knarr-mail?"),
+            ("Node:AABBCCDDEEFF0011", "did you mean node:aabbccddeeff0011?"),
+        ] {
+            let error = Target::parse(text).unwrap_err().to_string();
+            assert!(error.ends_with(meant), "{error}");
+        }
+        assert!(!Target::parse("../x").unwrap_err().to_string().contains("did you mean"));
     }
 
     #[test]

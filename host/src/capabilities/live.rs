@@ -1,15 +1,15 @@
 //! The live world's answers to guests and to the gather stage: the journal,
-//! context and flags from the store, the model from its service, breakers from
-//! their folder, routes from the node. Questions arrive as narrow as they were
+//! context and flags from the store, the model from its service, the breakers
+//! that stand, routes from the node. Questions arrive as narrow as they were
 //! granted, with the namespaces that they are about; see `pipeline/gate.rs`.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::breaker_folder::BreakerFolder;
 use super::model_questions::ModelQuestions;
-use crate::breakers::Target;
+use super::standing_breakers::Breakers;
+use crate::breakers::{Stopped, Target};
 use crate::clock::{TimestampMs, Window};
 use crate::envelope::Field;
 use crate::ids::{Digest, EnvelopeSeq};
@@ -23,7 +23,7 @@ use crate::store::{Reader, StoreError};
 pub struct LiveAnswers {
     reader: Arc<Reader>,
     model: Arc<ModelQuestions>,
-    breakers: Arc<BreakerFolder>,
+    breakers: Arc<Breakers>,
     cockpit: Arc<dyn Cockpit>,
 }
 
@@ -31,7 +31,7 @@ impl LiveAnswers {
     pub fn new(
         reader: Arc<Reader>,
         model: Arc<ModelQuestions>,
-        breakers: Arc<BreakerFolder>,
+        breakers: Arc<Breakers>,
         cockpit: Arc<dyn Cockpit>,
     ) -> Self {
         Self { reader, model, breakers, cockpit }
@@ -117,14 +117,15 @@ fn failed(error: StoreError) -> HostError {
     HostError::Failed(error.to_string())
 }
 
-/// The host's own facts, from the store.
+/// The host's own facts, from the store and the breakers that stand.
 pub struct LiveFacts {
     reader: Arc<Reader>,
+    breakers: Arc<Breakers>,
 }
 
 impl LiveFacts {
-    pub fn new(reader: Arc<Reader>) -> Self {
-        Self { reader }
+    pub fn new(reader: Arc<Reader>, breakers: Arc<Breakers>) -> Self {
+        Self { reader, breakers }
     }
 }
 
@@ -185,6 +186,10 @@ impl Facts for LiveFacts {
 
     fn descendants(&self, root: EnvelopeSeq) -> Result<u32, FactError> {
         self.reader.descendants(root).map_err(unreadable("number of triggered events"))
+    }
+
+    fn breaker(&self, targets: &[String], now: TimestampMs) -> Result<Option<Stopped>, FactError> {
+        Ok(self.breakers.stop(targets, now))
     }
 }
 

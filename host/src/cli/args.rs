@@ -86,6 +86,9 @@ pub(super) enum Command {
     /// Show prompts with all their versions, and put one in use (the operator's).
     #[command(subcommand)]
     Prompt(PromptCommand),
+    /// List what is stopped; stop a node or a skill, and let it go (the operator's).
+    #[command(subcommand)]
+    Breaker(BreakerCommand),
     /// Show, plan, give and take what recipes may do (the operator's).
     #[command(subcommand)]
     Grant(GrantCommand),
@@ -325,6 +328,25 @@ pub(super) enum ContextCommand {
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BreakerCommand {
+    /// Every breaker that stands, with what it has stopped so far.
+    List,
+    /// Stop a target: global, node:HEX, skill:NAME or node:HEX+skill:NAME.
+    Trip {
+        target: String,
+        /// Why; whoever is stopped by it finds it in the journal.
+        #[arg(long)]
+        reason: String,
+        /// Seconds until it goes by itself, 0 for never; breaker_expire_seconds of
+        /// thrall.toml if left out.
+        #[arg(long, value_name = "SECONDS")]
+        expire: Option<u64>,
+    },
+    /// Let a target go; the same as removing its file from breakers/.
+    Clear { target: String },
 }
 
 #[derive(Debug, Args)]

@@ -15,10 +15,10 @@ use super::printer::Printer;
 use super::prompt;
 use super::trace_view;
 use crate::app::{self, Deciders};
-use crate::capabilities::breaker_folder::BreakerFolder;
 use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::capabilities::no_node::NoNode;
+use crate::capabilities::standing_breakers::Breakers;
 use crate::clock::{Clock, SystemClock, TimestampMs};
 use crate::config::Config;
 use crate::engine::authority_of;
@@ -117,15 +117,16 @@ pub(super) async fn run(
         may_ask: args.rerun_model,
     });
     let reader = Arc::new(Reader::open(&home.state())?);
-    let breakers = BreakerFolder::existing(&home.breakers())
+    let breakers = Breakers::existing(&home.breakers(), SystemClock.now())
+        .map(Arc::new)
         .with_context(|| format!("cannot open {}", home.breakers().display()))?;
     let live = Ports {
         sandbox: Arc::clone(&deciders.sandbox) as _,
-        facts: Arc::new(LiveFacts::new(Arc::clone(&reader))),
+        facts: Arc::new(LiveFacts::new(Arc::clone(&reader), Arc::clone(&breakers))),
         answers: Arc::new(LiveAnswers::new(
             Arc::clone(&reader),
             Arc::clone(&deciders.questions),
-            Arc::new(breakers),
+            breakers,
             Arc::new(NoNode),
         )),
         classifier: Arc::clone(&deciders.questions) as _,

@@ -9,11 +9,11 @@ use anyhow::Context as _;
 
 use super::progress;
 use crate::app::{self, Deciders};
-use crate::capabilities::breaker_folder::BreakerFolder;
 use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::LiveAnswers;
 use crate::capabilities::no_node::NoNode;
-use crate::clock::TimestampMs;
+use crate::capabilities::standing_breakers::Breakers;
+use crate::clock::{Clock, SystemClock, TimestampMs};
 use crate::grants::plan::Observed;
 use crate::grants::{self, Authority, Follow, Grant, Permissions};
 use crate::home::Home;
@@ -58,7 +58,7 @@ impl Planner {
         let nothing = Arc::new(Grant::nothing(&candidate.recipe.name));
         let revision = Revision::new(candidate, nothing, Mode::Automated);
         // A home that never ran has no events to rehearse.
-        let breakers = BreakerFolder::existing(&home.breakers())
+        let breakers = Breakers::existing(&home.breakers(), SystemClock.now())
             .with_context(|| format!("cannot open {}", home.breakers().display()))?;
         let ports = Reader::open(&home.state()).ok().map(Arc::new).map(|reader| {
             let answers = LiveAnswers::new(

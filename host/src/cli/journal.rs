@@ -36,6 +36,7 @@ fn list(reader: &Reader, args: &JournalFilterArgs, printer: &Printer) -> anyhow:
         recipe: args.recipe.clone(),
         action: args.action.clone(),
         from_node: args.sender.clone(),
+        with_breakers: true,
         limit: args.limit,
         ..JournalFilter::default()
     };

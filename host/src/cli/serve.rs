@@ -25,6 +25,10 @@ use crate::home::Home;
 
 /// How often the folders are looked at: a dropped file is live within a second.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// Looks at breakers take at most one part in so many of a processor, but come
+/// this soon.
+const BREAKERS_SHARE: u32 = 8;
+const BREAKERS_AT_LATEST: Duration = Duration::from_millis(900);
 /// How often watched logs are looked at, and how soon again when no more events
 /// could be taken.
 const LOGS_EVERY: Duration = Duration::from_millis(500);
@@ -47,6 +51,7 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
         watch_folders(Arc::clone(&app), Watcher::new(&app.home), reloader, stopped.clone());
     background.spawn(watching);
     background.spawn(tick(Arc::clone(&app), stopped.clone()));
+    background.spawn(watch_breakers(Arc::clone(&app), stopped.clone()));
     background.spawn(watch_logs(Arc::clone(&app), stopped.clone()));
     let warming = Arc::clone(&app);
     background.spawn(async move { warming.warm_model().await });
@@ -74,6 +79,7 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
         background.shutdown().await;
         app.engine.idle().await;
         running.stop().await;
+        app.look_at_breakers().await;
     };
     tokio::select! {
         () = drained => {}
@@ -100,6 +106,20 @@ async fn watch_folders(
         if watcher.has_changed() || has_tripped || has_failed {
             has_failed = !reloader.reload().await;
         }
+    }
+}
+
+/// A file that is dropped in or removed counts within a second, also where there
+/// are so many that a look takes a while.
+async fn watch_breakers(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
+    let mut pause = WATCH_EVERY;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+        let took = app.look_at_breakers().await;
+        pause = (took * BREAKERS_SHARE).clamp(WATCH_EVERY, BREAKERS_AT_LATEST);
     }
 }
 

@@ -12,10 +12,13 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::app::prompt_listings::{PromptStory, PromptsListing};
+use crate::app::breaker_desk::{BreakersListing, ListedBreaker, TripRequest};
 use crate::home::Home;
 use crate::model::PromptForm;
 use crate::server::{EventAnswer, Said};
 use crate::store::PromptChange;
+
+const BREAKERS: &str = "/thrall/breakers";
 
 /// A running service, found by its socket.
 pub(super) struct SocketClient {
@@ -57,6 +60,56 @@ impl SocketClient {
         body: Vec<u8>,
     ) -> anyhow::Result<Told<T>> {
         told(self.request(Method::POST, path, body).await?)
+    }
+
+    /// The service, for what only the operator may. `None` when there is none.
+    ///
+    /// # Errors
+    /// There is one, and this user may not speak to it as the operator.
+    pub(super) async fn of_operator(home: &Home) -> anyhow::Result<Option<Self>> {
+        let client = Self::new(&home.socket("operator"));
+        if client.is_alive().await {
+            return Ok(Some(client));
+        }
+        if Self::new(&home.socket("agent")).is_alive().await {
+            bail!(
+                "a service is running, and this is the operator's to do: see {}",
+                client.socket.display()
+            );
+        }
+        Ok(None)
+    }
+
+    /// What is stopped.
+    ///
+    /// # Errors
+    /// When the service cannot be reached or refuses.
+    pub(super) async fn breakers(&self) -> anyhow::Result<BreakersListing> {
+        self.get(BREAKERS).await?.into_result().map_err(anyhow::Error::msg)
+    }
+
+    /// Trips a breaker; why not, if it is refused for what it is.
+    ///
+    /// # Errors
+    /// When the service cannot be reached or cannot do it.
+    pub(super) async fn trip_breaker(
+        &self,
+        asked: &TripRequest,
+    ) -> anyhow::Result<Result<ListedBreaker, String>> {
+        Ok(self.post(BREAKERS, serde_json::to_vec(asked)?).await?.into_result())
+    }
+
+    /// Clears a breaker; as [`Self::trip_breaker`].
+    ///
+    /// # Errors
+    /// As [`Self::trip_breaker`].
+    pub(super) async fn clear_breaker(&self, target: &str) -> anyhow::Result<Result<(), String>> {
+        let path = format!("{BREAKERS}/{}", encoded(target));
+        let (status, body) = self.request(Method::DELETE, &path, Vec::new()).await?;
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Ok(()));
+        }
+        Ok(told((status, body))?.into_result())
     }
 
     /// Says something about a run. False: there is no such decision.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Config, Source, guard_section, model_section, old_keys, roles_section, switchboard_sections};
+use super::{
+    Config, Source, guard_section, model_section, old_keys, roles_section, switchboard_sections,
+};
+use crate::breakers::Trip;
 use crate::envelope::sender::{FULL_ID_LEN, MIN_PREFIX_LEN, Tier, TrustList, is_node_id};
 use crate::envelope::{HOST_TRIGGERS, log_line};
 use crate::ids::is_valid_name;
@@ -21,6 +24,7 @@ pub(super) const KEYS: [(&str, &[&str]); 13] = [
             "strict_team_ids",
             "tick_interval_s",
             "dry_run",
+            "breaker_expire_seconds",
             "responder",
             "compilation",
             "promotion",
@@ -71,7 +75,6 @@ pub(super) const KEYS: [(&str, &[&str]); 13] = [
             "max_wakes_per_hour",
             "max_replies_per_hour",
             "max_mails_per_hour",
-            "breaker_expire_seconds",
         ],
     ),
 ];
@@ -86,6 +89,8 @@ const USUAL_TRIGGERS: [&str; 3] = ["on_mail", "on_event", "on_bus"];
 
 const DEFAULT_IGNORED: [&str; 3] = ["ack", "delivery", "system"];
 const DEFAULT_TICK_S: u64 = 60;
+/// Ten years.
+const MAX_BREAKER_S: i64 = 10 * 365 * 24 * 3600;
 const DEFAULT_PER_LANE: usize = 256;
 
 fn keys_of(table: &str) -> &'static [&'static str] {
@@ -134,6 +139,9 @@ fn read(top: &Table<'_>, accounts: &Accounts) -> Config {
         trust: trust(top),
         ignore_msg_types: ignored.unwrap_or_else(|| DEFAULT_IGNORED.map(str::to_owned).to_vec()),
         dry_run: top.flag("dry_run").unwrap_or(false),
+        breaker_expire_s: top
+            .integer("breaker_expire_seconds", 0..=MAX_BREAKER_S)
+            .unwrap_or(Trip::DEFAULT_EXPIRY_S),
         responder_enabled: switchboard_sections::responder_enabled(top),
         compilation: switchboard_sections::compilation(top),
         promotion: switchboard_sections::promotion(top),

@@ -6,7 +6,6 @@ use crate::strict_toml::Table;
 
 /// A limit beyond it is none.
 const MAX_COUNT: i64 = 100_000;
-const MAX_EXPIRY_S: i64 = 365 * 24 * 3600;
 
 pub(super) fn limits(top: &Table<'_>) -> SenderLimits {
     let usual = SenderLimits::default();
@@ -31,8 +30,5 @@ pub(super) fn limits(top: &Table<'_>) -> SenderLimits {
         wakes_per_hour: count("max_wakes_per_hour", 0, usual.wakes_per_hour),
         replies_per_hour: count("max_replies_per_hour", 0, usual.replies_per_hour),
         mails_per_hour: count("max_mails_per_hour", 0, usual.mails_per_hour),
-        breaker_expire_s: table
-            .integer("breaker_expire_seconds", 0..=MAX_EXPIRY_S)
-            .unwrap_or(usual.breaker_expire_s),
     }
 }

@@ -3,29 +3,30 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::artifacts::Artifacts;
+use super::breaker_rows::{self, Tripping};
 use super::node::{Attempt, Node};
 use super::sending;
-use crate::breakers::{Target, Trip};
 use crate::buffers::briefing;
-use crate::capabilities::breaker_folder::BreakerFolder;
+use crate::capabilities::standing_breakers::Breakers;
 use crate::clock::TimestampMs;
 use crate::fault_points::{FaultHook, FaultPoint};
 use crate::ids::{Digest, JournalId};
-use crate::operation::Operation;
 use crate::store::{
     BRIEFING, Finish, LONGEST_RETRY, NO_NODE, OutboxRow, Outcome, SkillAnswer, Store, StoreError,
-    WAKE,
+    TRIP_BREAKER, WAKE,
 };
 
 /// Rows that are taken at once and finished in one transaction.
 const BATCH: u32 = 256;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// The operation's kind.
-const TRIP_BREAKER: &str = "trip-breaker";
+/// No number of [`Breakers::went`]: breakers may have gone while nobody ran.
+const NEVER: u64 = u64::MAX;
+
 /// Kinds that a node performs.
 const TO_A_NODE: [&str; 4] = [WAKE, "reply", "mail", "skill"];
 
@@ -40,20 +41,22 @@ pub struct Performed {
 pub struct Performer {
     store: Arc<Store>,
     artifacts: Artifacts,
-    breakers: Arc<BreakerFolder>,
+    breakers: Arc<Breakers>,
     node: Option<Arc<dyn Node>>,
     faults: FaultHook,
+    /// [`Breakers::went`] when held rows were looked at last.
+    looked: AtomicU64,
 }
 
 impl Performer {
     pub fn new(
         store: Arc<Store>,
         artifacts: Artifacts,
-        breakers: Arc<BreakerFolder>,
+        breakers: Arc<Breakers>,
         node: Option<Arc<dyn Node>>,
         faults: FaultHook,
     ) -> Self {
-        Self { store, artifacts, breakers, node, faults }
+        Self { store, artifacts, breakers, node, faults, looked: AtomicU64::new(NEVER) }
     }
 
     /// Performs what is due, at most one batch; call it again until nothing is
@@ -64,6 +67,7 @@ impl Performer {
     /// The database cannot be read or written. Rows whose end was not written
     /// are performed again: only those that can be repeated were tried.
     pub fn perform_due(&self, now: TimestampMs) -> Result<Vec<Performed>, StoreError> {
+        self.let_go(now)?;
         let mut blocked: HashSet<String> = HashSet::new();
         let mut stopped: HashSet<JournalId> = HashSet::new();
         let mut performed = Vec::new();
@@ -73,15 +77,18 @@ impl Performer {
             if blocked.contains(&row.lane) || plan.is_some_and(|id| stopped.contains(&id)) {
                 continue;
             }
-            let node = self.node.as_deref().filter(|_| TO_A_NODE.contains(&row.kind.as_str()));
-            let (outcome, answer) = match node {
-                Some(node) => {
+            let stop = breaker_rows::stop(&self.breakers, &row, now);
+            let is_for_node = TO_A_NODE.contains(&row.kind.as_str()) && stop.is_none();
+            let node = self.node.as_deref().filter(|_| is_for_node);
+            let (outcome, answer) = match (stop, node) {
+                (Some(stopped), _) => (Outcome::Held { reason: stopped.to_string() }, None),
+                (None, Some(node)) => {
                     // What stands before it has ended, durably, before the
                     // first byte goes out.
                     self.end(&mut ends)?;
                     self.attempt(node, &row, now)?
                 }
-                None => (self.perform(&row, now)?, None),
+                (None, None) => (self.perform(&row, now)?, None),
             };
             if matches!(outcome, Outcome::Retry { .. } | Outcome::Failed { .. }) {
                 blocked.insert(row.lane.clone());
@@ -100,6 +107,22 @@ impl Performer {
         }
         self.end(&mut ends)?;
         Ok(performed)
+    }
+
+    /// Rows that a breaker held are due again when none stops them any more.
+    fn let_go(&self, now: TimestampMs) -> Result<(), StoreError> {
+        let went = self.breakers.went();
+        if self.looked.load(Ordering::Relaxed) == went {
+            return Ok(());
+        }
+        let held = self.store.reader().held_by_breakers()?;
+        let free = held.iter().filter(|row| breaker_rows::stop(&self.breakers, row, now).is_none());
+        let ids: Vec<i64> = free.map(|row| row.id).collect();
+        if !ids.is_empty() {
+            self.store.release_blocking(ids, now)?;
+        }
+        self.looked.store(went, Ordering::Relaxed);
+        Ok(())
     }
 
     fn end(&self, ends: &mut Vec<Finish>) -> Result<(), StoreError> {
@@ -146,30 +169,23 @@ impl Performer {
         }
     }
 
-    /// The file names the row that tripped it: after a crash between file and
-    /// database the same trip is not counted twice.
+    /// The file names the operations that tripped it: after a crash between
+    /// file and database the same trip is not counted twice.
     pub(super) fn trip_breaker(&self, row: &OutboxRow, now: TimestampMs) -> Outcome {
-        let operation = serde_json::from_str(&row.body);
-        let Ok(Operation::TripBreaker { target, reason, expires_in_s }) = operation else {
-            return Outcome::Failed { detail: "its row names no breaker".to_owned() };
+        let tripping = match Tripping::of_row(row) {
+            Ok(tripping) => tripping,
+            Err(why) => return Outcome::Failed { detail: why.to_string() },
         };
-        let target = match Target::parse(&target) {
-            Ok(target) => target,
-            Err(error) => return Outcome::Failed { detail: error.to_string() },
-        };
-        let trip = Trip {
-            target: &target,
-            reason: &reason,
-            at: row.created_at,
-            expires_in_s,
-            operation: &format!("outbox {} of {}", row.id, row.created_at.0),
-        };
-        match self.breakers.trip(&trip) {
-            Ok(file) => Outcome::Done {
-                detail: format!("breakers/{}, trip {}", target.file_name(), file.trip_count),
-            },
+        let name = tripping.target.file_name();
+        match tripping.write(&self.breakers) {
+            Ok(Some(file)) => {
+                Outcome::Done { detail: format!("breakers/{name}, trip {}", file.trip_count) }
+            }
+            Ok(None) => {
+                Outcome::Done { detail: format!("breakers/{name} was cleared or has expired") }
+            }
             Err(error) => Outcome::Retry {
-                detail: format!("cannot write breakers/{}: {error}", target.file_name()),
+                detail: format!("cannot write breakers/{name}: {error}"),
                 not_before: now.plus(retry_after(row.attempts)),
             },
         }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Artifacts, Performer};
-use crate::capabilities::breaker_folder::BreakerFolder;
+use crate::capabilities::standing_breakers::Breakers;
 use crate::operation::Operation;
 use crate::store::tests::fixtures::*;
 use crate::store::{OutboxState, Outcome, Store};
@@ -21,7 +21,7 @@ impl TestOutbox {
         let TestStore { store, dir } = test;
         let store = Arc::new(store);
         let artifacts = Artifacts::open(&dir.path().join("artifacts")).unwrap();
-        let breakers = BreakerFolder::open(&dir.path().join("breakers")).unwrap();
+        let breakers = Breakers::open(&dir.path().join("breakers"), NOW).unwrap();
         let performer = Performer::new(
             Arc::clone(&store),
             artifacts,

@@ -1,6 +1,11 @@
 //! What is decided before any recipe runs, at the cost of a comparison: the
-//! own node's mail, ignored types, senders that are no node, blank mail. Pure.
+//! own node's mail, ignored types, senders that are no node, what a breaker
+//! stops, blank mail; in this order. Pure.
 
+use std::borrow::Cow;
+
+use crate::breakers::{Standing, Stopped, met};
+use crate::clock::TimestampMs;
 use crate::envelope::Envelope;
 use crate::envelope::sender;
 
@@ -13,40 +18,64 @@ pub struct GuardRules {
 }
 
 /// Why no recipe runs on an event. Journaled in these words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
     OwnNode,
     IgnoredType,
     InvalidSender,
+    Breaker(Stopped),
     Blank,
 }
 
+/// The `action_name` of what a breaker stopped.
+pub const BREAKER_BLOCKED: &str = "breaker_blocked";
+
 impl Stop {
     /// The `action_name` of the row.
-    pub fn action_name(self) -> &'static str {
+    pub fn action_name(&self) -> &'static str {
         match self {
             Self::OwnNode => "skip_own",
             Self::IgnoredType => "skip_ignored",
             Self::InvalidSender => "skip_invalid",
+            Self::Breaker(_) => BREAKER_BLOCKED,
             Self::Blank => "unclassified",
         }
     }
 
-    pub fn reason(self) -> &'static str {
-        match self {
+    pub fn reason(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::OwnNode => "mail of the own node",
             Self::IgnoredType => "message type is ignored by configuration",
             Self::InvalidSender => "sender is not a node id",
+            Self::Breaker(stopped) => return Cow::Owned(stopped.to_string()),
             Self::Blank => "blank message",
-        }
+        })
     }
 }
 
 /// Looks at an event; `None` lets it on.
-pub fn check(rules: &GuardRules, envelope: &Envelope) -> Option<Stop> {
-    if envelope.trigger != "on_mail" {
-        return None;
-    }
+pub fn check(
+    rules: &GuardRules,
+    breakers: &Standing,
+    envelope: &Envelope,
+    now: TimestampMs,
+) -> Option<Stop> {
+    let is_mail = envelope.trigger == "on_mail";
+    let before = if is_mail { unwanted(rules, envelope) } else { None };
+    before
+        .or_else(|| {
+            // Nearly always: nothing has to be named to find nothing.
+            let targets = (!breakers.is_empty()).then(|| met::by_event(envelope))?;
+            breakers.stop(&targets, now).map(Stop::Breaker)
+        })
+        .or_else(|| {
+            let is_blank = is_mail && envelope.text("body_text").trim().is_empty();
+            is_blank.then_some(Stop::Blank)
+        })
+}
+
+/// Mail that is nobody's business whatever is stopped.
+fn unwanted(rules: &GuardRules, envelope: &Envelope) -> Option<Stop> {
     let from_node = envelope.text("from_node");
     let msg_type = envelope.text("msg_type");
     if rules.own_node.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(from_node)) {
@@ -55,8 +84,6 @@ pub fn check(rules: &GuardRules, envelope: &Envelope) -> Option<Stop> {
         Some(Stop::IgnoredType)
     } else if !sender::is_node_id(from_node) {
         Some(Stop::InvalidSender)
-    } else if envelope.text("body_text").trim().is_empty() {
-        Some(Stop::Blank)
     } else {
         None
     }
@@ -65,7 +92,7 @@ pub fn check(rules: &GuardRules, envelope: &Envelope) -> Option<Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::TimestampMs;
+    use crate::breakers::{Target, Trip};
     use crate::envelope::Field;
 
     fn mail(from_node: &str, msg_type: &str, body: &str) -> Envelope {
@@ -87,15 +114,33 @@ mod tests {
     }
 
     #[test]
-    fn own_ignored_and_invalid_are_stopped() {
+    fn what_is_stopped_says_by_what_in_a_fixed_order() {
         let rules = GuardRules {
             own_node: Some("aa".repeat(32)),
             ignored_msg_types: vec!["ack".to_owned()],
         };
-        assert_eq!(check(&rules, &mail(&"AA".repeat(32), "text", "hi")), Some(Stop::OwnNode));
-        assert_eq!(check(&rules, &mail(&"bb".repeat(32), "ack", "hi")), Some(Stop::IgnoredType));
-        assert_eq!(check(&rules, &mail("nobody", "text", "hi")), Some(Stop::InvalidSender));
-        assert_eq!(check(&rules, &mail(&"bb".repeat(32), "text", " \n")), Some(Stop::Blank));
-        assert_eq!(check(&rules, &mail(&"bb".repeat(32), "text", "hi")), None);
+        let open = Standing::default();
+        let mut closed = Standing::default();
+        let target = Target::parse("global").unwrap();
+        let (reason, operation) = ("too much", "1");
+        let at = TimestampMs(0);
+        closed.trip(&Trip { target: &target, reason, at, expires_in_s: 0, operation });
+        let stopped = |breakers: &Standing, envelope: Envelope| {
+            check(&rules, breakers, &envelope, at).map(|stop| stop.action_name())
+        };
+        for (from, msg_type, body, without, with) in [
+            ("AA", "text", "hi", Some("skip_own"), Some("skip_own")),
+            ("bb", "ack", "hi", Some("skip_ignored"), Some("skip_ignored")),
+            ("x", "text", "hi", Some("skip_invalid"), Some("skip_invalid")),
+            ("bb", "text", " \n", Some("unclassified"), Some("breaker_blocked")),
+            ("bb", "text", "hi", None, Some("breaker_blocked")),
+        ] {
+            let event = || mail(&from.repeat(32), msg_type, body);
+            assert_eq!((stopped(&open, event()), stopped(&closed, event())), (without, with));
+        }
+        let tick = Envelope { trigger: "on_tick".to_owned(), ..Envelope::blank() };
+        assert_eq!(check(&rules, &open, &tick, at), None);
+        let stop = check(&rules, &closed, &tick, at).unwrap();
+        assert_eq!(stop.reason(), "breaker global: too much");
     }
 }

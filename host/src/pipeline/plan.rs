@@ -10,6 +10,7 @@ use super::ports::{EVERYBODY, FactError, Ports};
 use super::record::RunRecord;
 use super::sender_limits::{self, Held};
 use super::{RunInput, answer, reply_words};
+use crate::breakers::met;
 use crate::clock::Window;
 use crate::envelope::{automatic, sender};
 use crate::grants::{HOURLY, Need, ReplyBody, need};
@@ -267,7 +268,10 @@ impl<'a> Ruling<'a> {
         for operation in operations {
             let (denied_by, is_granted) = match self.refusal(run, verdict, &operation) {
                 Some(missing) => (Some(missing), false),
-                None => (self.limit(ports, run, operation.kind())?, true),
+                None => match self.breaker(ports, run, &operation)? {
+                    Some(stopped) => (Some(stopped), false),
+                    None => (self.limit(ports, run, operation.kind())?, true),
+                },
             };
             if denied_by.is_none() {
                 self.answered |= answers_sender(&operation);
@@ -349,6 +353,29 @@ impl<'a> Ruling<'a> {
             }
             None => self.hourly_denial(ports, run, kind),
         }
+    }
+
+    /// What would leave for a node or a skill that is stopped.
+    fn breaker(
+        &self,
+        ports: &Ports,
+        run: &mut RunRecord,
+        operation: &Operation,
+    ) -> Result<Option<String>, FactError> {
+        let targets = match operation {
+            Operation::Reply { .. } => met::by_mail(self.input.envelope.text("from_node")),
+            Operation::Mail { to_node, .. } => met::by_mail(to_node),
+            Operation::Skill { skill, .. } => met::by_call(skill),
+            _ => return Ok(None),
+        };
+        let Some(stopped) = ports.facts.breaker(&targets, self.input.now)? else {
+            return Ok(None);
+        };
+        let denial = stopped.to_string();
+        if !run.inputs.breakers.contains(&stopped) {
+            run.inputs.breakers.push(stopped);
+        }
+        Ok(Some(denial))
     }
 
     /// A bound that is used up denies; one that is not becomes an assumption,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::breakers::Stopped;
 use crate::clock::{TimestampMs, Window};
 use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, Field};
@@ -92,6 +93,12 @@ pub trait Facts: Send + Sync {
     /// # Errors
     /// See [`Facts::cooldown_last`].
     fn descendants(&self, root: EnvelopeSeq) -> Result<u32, FactError>;
+
+    /// The first of these targets whose breaker stands.
+    ///
+    /// # Errors
+    /// See [`Facts::cooldown_last`].
+    fn breaker(&self, targets: &[String], now: TimestampMs) -> Result<Option<Stopped>, FactError>;
 }
 
 /// Who asks, about which event, in which namespaces.

@@ -22,7 +22,7 @@ pub fn guard_commit(
     seq: EnvelopeSeq,
     envelope: &Envelope,
     tier: Tier,
-    stop: Stop,
+    stop: &Stop,
     now: TimestampMs,
 ) -> Commit {
     let verdict = Verdict::certain(stop.action_name(), stop.reason());
@@ -57,7 +57,7 @@ pub(super) fn loop_blocked(input: RunInput<'_>, reason: String) -> Commit {
     let trip = Operation::TripBreaker {
         target: format!("node:{key}"),
         reason: reason.clone(),
-        expires_in_s: Some(input.limits.breaker_expire_s),
+        expires_in_s: None,
     };
     let verdict = Verdict::certain("loop_blocked", reason.clone());
     let mut commit = commit(&about, EvalType::Skip, "pass", "loop_blocked", verdict);

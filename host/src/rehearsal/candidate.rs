@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::recorded::NO_RECORD;
+use crate::breakers::Stopped;
 use crate::clock::{TimestampMs, Window};
 use crate::envelope::Field;
 use crate::ids::{Digest, EnvelopeSeq};
@@ -177,5 +178,9 @@ impl Facts for CandidateFacts {
 
     fn descendants(&self, root: EnvelopeSeq) -> Result<u32, FactError> {
         self.usual.descendants(root)
+    }
+
+    fn breaker(&self, targets: &[String], now: TimestampMs) -> Result<Option<Stopped>, FactError> {
+        self.usual.breaker(targets, now)
     }
 }

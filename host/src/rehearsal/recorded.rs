@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use crate::breakers::Stopped;
 use crate::clock::{TimestampMs, Window};
 use crate::envelope::Field;
 use crate::ids::{Digest, EnvelopeSeq};
@@ -96,6 +97,11 @@ impl Facts for RecordedFacts {
 
     fn descendants(&self, _: EnvelopeSeq) -> Result<u32, FactError> {
         Ok(self.inputs.descendants.unwrap_or(0))
+    }
+
+    fn breaker(&self, targets: &[String], _: TimestampMs) -> Result<Option<Stopped>, FactError> {
+        let recorded = self.inputs.breakers.iter();
+        Ok(recorded.into_iter().find(|one| targets.contains(&one.target)).cloned())
     }
 }
 

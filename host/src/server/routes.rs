@@ -4,8 +4,8 @@
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::{
-    DoorState, buffers, context, events, grants, health, outbox, prompts, questions, recipes,
-    reload, review,
+    DoorState, breakers, buffers, context, events, grants, health, outbox, prompts, questions,
+    recipes, reload, review,
 };
 use crate::roles::Role;
 
@@ -14,6 +14,7 @@ use crate::roles::Role;
 pub enum Method {
     Get,
     Post,
+    Delete,
 }
 
 impl Method {
@@ -21,6 +22,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Delete => "DELETE",
         }
     }
 
@@ -28,6 +30,7 @@ impl Method {
         match self {
             Self::Get => MethodFilter::GET,
             Self::Post => MethodFilter::POST,
+            Self::Delete => MethodFilter::DELETE,
         }
     }
 }
@@ -52,7 +55,7 @@ const OPERATOR_AND_AGENT: &[Role] = &[Role::Operator, Role::Agent];
 const OPERATOR: &[Role] = &[Role::Operator];
 
 /// Every route, with the roles that have it.
-pub static ROUTES: [Route; 18] = [
+pub static ROUTES: [Route; 21] = [
     Route {
         method: Method::Post,
         path: "/thrall/events",
@@ -164,6 +167,25 @@ pub static ROUTES: [Route; 18] = [
         path: "/thrall/prompts/{name}/rollback",
         roles: OPERATOR,
         handler: |method| on(method, prompts::roll_back),
+    },
+    Route {
+        method: Method::Get,
+        path: "/thrall/breakers",
+        roles: OPERATOR_AND_AGENT,
+        handler: |method| on(method, breakers::list),
+    },
+    // Whoever stops and lets go decides what is looked at at all.
+    Route {
+        method: Method::Post,
+        path: "/thrall/breakers",
+        roles: OPERATOR,
+        handler: |method| on(method, breakers::trip),
+    },
+    Route {
+        method: Method::Delete,
+        path: "/thrall/breakers/{target}",
+        roles: OPERATOR,
+        handler: |method| on(method, breakers::clear),
     },
 ];
 

@@ -47,6 +47,25 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Marks an event as done for which no further row is expected.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn close(&self, seq: EnvelopeSeq) -> Result<(), StoreError> {
+        self.writer.run(1, move |session| mark_done(session, seq)).await
+    }
+}
+
+fn mark_done(session: &Session, seq: EnvelopeSeq) -> Result<(), StoreError> {
+    session
+        .connection
+        .prepare_cached("UPDATE envelopes SET state = 'done' WHERE seq = ?1")
+        .and_then(|mut statement| statement.execute([seq]))
+        .doing("mark an event as done")
+        .map(drop)
+}
+
 struct Prepared {
     row: DecisionRow,
     trace: String,
@@ -198,9 +217,10 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
     }
     let children = children::insert_all(session, id, &run.children)?;
     sender_limits::count_answers(session, row, &run.answers)?;
-    if let Some(beside) = &run.looped {
-        write_beside(session, beside, &envelope)?;
-    }
+    let looped = match &run.looped {
+        Some(beside) => write_beside(session, beside, &envelope)?,
+        None => None,
+    };
     let knock = match run.knock_threshold {
         Some(threshold) => sender_limits::knock(session, row, threshold)?,
         None => None,
@@ -218,13 +238,9 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
         insert_cached(session, entry)?;
     }
     if envelope.is_pending && run.closes_envelope {
-        session
-            .connection
-            .prepare_cached("UPDATE envelopes SET state = 'done' WHERE seq = ?1")
-            .and_then(|mut statement| statement.execute([row.envelope_seq]))
-            .doing("mark an event as done")?;
+        mark_done(session, row.envelope_seq)?;
     }
-    Ok(CommitOutcome::Committed { id, action_name, children, knock })
+    Ok(CommitOutcome::Committed { id, action_name, children, knock, looped })
 }
 
 /// The row that stops a sender, once for an event.
@@ -232,15 +248,16 @@ fn write_beside(
     session: &mut Session,
     run: &Prepared,
     envelope: &EnvelopeState,
-) -> Result<(), StoreError> {
+) -> Result<Option<JournalId>, StoreError> {
     let row = &run.row;
     if decided(session, row.envelope_seq, &row.recipe)?.is_some() {
-        return Ok(());
+        return Ok(None);
     }
     effects::apply(session, session.next_id(), row, &[], run.dry_run, &run.effects)?;
     let id = append_decision(session, run, &row.action_name, envelope)?;
     insert_story(session, id, run)?;
-    sender_limits::told(session, sender_limits::LOOP, &row.sender_key, row.at)
+    sender_limits::told(session, sender_limits::LOOP, &row.sender_key, row.at)?;
+    Ok(Some(id))
 }
 
 struct EnvelopeState {

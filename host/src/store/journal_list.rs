@@ -76,7 +76,26 @@ pub struct JournalFilter {
     pub until: Option<TimestampMs>,
     /// Only rows with a smaller id: the next page.
     pub before_id: Option<JournalId>,
+    /// Also what became of breakers; only where no other condition than the
+    /// action is set.
+    pub with_breakers: bool,
     pub limit: u32,
+}
+
+impl JournalFilter {
+    /// Rows of one recipe, sender, session or type are decisions, and found by
+    /// their indexes.
+    fn kinds(&self) -> &'static str {
+        let is_narrow = self.recipe.is_some()
+            || self.from_node.is_some()
+            || self.session.is_some()
+            || self.eval_type.is_some();
+        if self.with_breakers && !is_narrow {
+            "(kind = 'decision' OR kind = 'performed' AND action = 'breaker')"
+        } else {
+            "kind = 'decision'"
+        }
+    }
 }
 
 impl Reader {
@@ -106,9 +125,11 @@ impl Reader {
         self.with(|connection| {
             connection
                 .prepare_cached(&format!(
-                    "SELECT {RECORD} FROM journal WHERE kind = 'decision'{}
+                    "SELECT {RECORD} FROM journal WHERE {}{}
                      ORDER BY id DESC LIMIT {}",
-                    list.sql, filter.limit
+                    filter.kinds(),
+                    list.sql,
+                    filter.limit
                 ))
                 .and_then(|mut statement| {
                     statement.query_map(list.params.as_slice(), record)?.collect()

@@ -133,6 +133,14 @@ impl Store {
         self.writer.run(ends.len(), move |session| finish_all(session, &ends)).await
     }
 
+    /// Lets go what was held: it is due at once.
+    ///
+    /// # Errors
+    /// The database cannot be written; nothing was changed.
+    pub fn release_blocking(&self, ids: Vec<i64>, at: TimestampMs) -> Result<(), StoreError> {
+        self.writer.run_blocking(ids.len(), move |session| release_all(session, &ids, at))
+    }
+
     /// As [`Self::finish`], outside of any async runtime.
     ///
     /// # Errors
@@ -156,6 +164,21 @@ fn attempt_all(session: &Session, ids: &[i64], at: TimestampMs) -> Result<(), St
             return Err(wrong_state(session, *id, "attempting"));
         }
     }
+    Ok(())
+}
+
+fn release_all(session: &mut Session, ids: &[i64], at: TimestampMs) -> Result<(), StoreError> {
+    for id in ids {
+        session
+            .connection
+            .prepare_cached(
+                "UPDATE outbox SET state = 'pending', not_before = ?2, updated_at = ?2
+                 WHERE id = ?1 AND state = 'held'",
+            )
+            .and_then(|mut statement| statement.execute(params![id, at.as_i64()]))
+            .doing("let an outbox row go")?;
+    }
+    session.outbox_grew = true;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use super::error::{Doing, StoreError};
 use super::flush::Origin;
 use super::reader::Reader;
 use super::session::Session;
+use crate::breakers::met::PREFIX;
 use crate::clock::TimestampMs;
 use crate::grants::HOURLY;
 use crate::ids::{EnvelopeSeq, JournalId, nearest};
@@ -20,6 +21,8 @@ const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 /// Kinds that the outbox itself knows; the others are an operation's.
 pub const BRIEFING: &str = "briefing";
 pub const WAKE: &str = "wake";
+/// Of an operation that the service performs itself.
+pub const TRIP_BREAKER: &str = "trip-breaker";
 
 /// Why a row is held for which a node is needed and none is there.
 pub const NO_NODE: &str = "no node is connected";
@@ -102,6 +105,8 @@ pub struct OutboxRow {
     pub journal_id: Option<JournalId>,
     pub envelope_seq: Option<EnvelopeSeq>,
     pub recipe: String,
+    /// Its place in the plan.
+    pub ordinal: u32,
     pub class: OperationClass,
     pub kind: String,
     /// Rows of one lane are performed in order.
@@ -138,6 +143,38 @@ impl Reader {
         })
     }
 
+    /// Trips that are decided and not written yet, in order.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn pending_trips(&self) -> Result<Vec<OutboxRow>, StoreError> {
+        self.with(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {ROW} FROM outbox o
+                     WHERE o.state = 'pending' AND o.kind = ?1 ORDER BY o.id"
+                ))
+                .and_then(|mut statement| statement.query_map([TRIP_BREAKER], read_row)?.collect())
+                .doing("look for trips in the outbox")
+        })
+    }
+
+    /// Rows that a breaker held, in order.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn held_by_breakers(&self) -> Result<Vec<OutboxRow>, StoreError> {
+        self.with(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {ROW} FROM outbox o WHERE o.state = 'held'
+                       AND substr(o.detail, 1, length(?1)) = ?1 ORDER BY o.id"
+                ))
+                .and_then(|mut statement| statement.query_map([PREFIX], read_row)?.collect())
+                .doing("look for what breakers hold")
+        })
+    }
+
     /// What an event's decisions left to perform, in order.
     ///
     /// # Errors
@@ -162,7 +199,7 @@ pub(super) fn of_envelope(
 pub(super) const ROW: &str =
     "o.id, o.journal_id, o.envelope_seq, o.recipe, o.class, o.kind, o.lane, o.body,
     o.task, o.capability, o.priority, o.mode, o.flush_id, o.state, o.attempts, o.not_before,
-    o.detail, o.created_at, o.updated_at";
+    o.detail, o.created_at, o.updated_at, o.ordinal";
 
 /// Also keeps back the wake of a flush whose briefing came to nothing, and the
 /// later steps of a plan whose earlier one waits. A row that is to wait for
@@ -213,6 +250,7 @@ pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
         detail: row.get(16)?,
         created_at: TimestampMs::from_i64(row.get(17)?),
         updated_at: TimestampMs::from_i64(row.get(18)?),
+        ordinal: row.get(19)?,
     })
 }
 

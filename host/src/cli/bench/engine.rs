@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{median, micros, percentile};
 use crate::app::{App, Outside};
+use crate::breakers::{Standing, Target, Trip};
 use crate::cli::printer::Printer;
 use crate::clock::{SystemClock, TimestampMs};
 use crate::config::Source;
@@ -23,6 +24,7 @@ use crate::grants::Authority;
 use crate::home::{FOLDERS, Home};
 use crate::journal::Commit;
 use crate::pipeline::gate::Gate;
+use crate::pipeline::guard::{self, GuardRules};
 use crate::pipeline::ports::Scope;
 use crate::recipes::ComponentSource;
 use crate::rehearsal::recorded::NoMeter;
@@ -71,6 +73,8 @@ pub(super) struct EngineFigures {
     host_call_us: f64,
     /// Of that, what the gate adds to the bare call: authorise, budgets, record.
     host_call_gate_us: f64,
+    /// What each event pays before any recipe, with ten thousand breakers standing.
+    breaker_check_us: f64,
 }
 
 /// Rate limit, cooldown and cache are switched on and looked up for each event;
@@ -176,6 +180,7 @@ pub(super) async fn measure(
         ratio_fresh_to_warm: sandbox.fresh / sandbox.warm,
         host_call_us: sandbox.host_call,
         host_call_gate_us: sandbox.gate,
+        breaker_check_us: breaker_check(rounds)?,
     })
 }
 
@@ -417,6 +422,32 @@ async fn sandbox(rounds: u32) -> anyhow::Result<SandboxFigures> {
         host_call: with - without,
         gate: with - bare,
     })
+}
+
+/// Breakers that stand, and events that none of them stops.
+const BREAKERS: u32 = 10_000;
+const CHECKS: u32 = 100_000;
+
+fn breaker_check(rounds: u32) -> anyhow::Result<f64> {
+    let now = TimestampMs(1_700_000_000_000);
+    let mut standing = Standing::default();
+    for number in 0..BREAKERS {
+        let target = Target::parse(&format!("node:{:016x}", u64::from(number) << 32))?;
+        let trip =
+            Trip { target: &target, reason: "bench", at: now, expires_in_s: 3600, operation: "1" };
+        standing.trip(&trip);
+    }
+    let rules = GuardRules::default();
+    let events: Vec<Envelope> = (0..SENDERS).map(|number| stamped(draft(number))).collect();
+    let mut samples = Vec::new();
+    for _ in 0..rounds {
+        let started = Instant::now();
+        for event in events.iter().cycle().take(CHECKS as usize) {
+            ensure!(guard::check(&rules, &standing, event, now).is_none(), "nothing stops it");
+        }
+        samples.push(micros(started.elapsed()) / f64::from(CHECKS));
+    }
+    Ok(median(samples))
 }
 
 fn stamped(draft: Draft) -> Envelope {

@@ -130,6 +130,7 @@ fn server_state(app: &Arc<App>, reloader: &Arc<Reloader>) -> ServerState {
                 Ok(change)
             })
         }),
+        breakers: Arc::clone(&app.breaker_desk),
         reload: Arc::new(move || {
             let reloader = Arc::clone(&reloader);
             Box::pin(async move {

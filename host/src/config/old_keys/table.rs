@@ -200,7 +200,7 @@ pub(super) const SLIPS: &[(&str, &str)] = &[
     ("temperature", "not needed: labels are scored, no text is generated"),
     ("timeout", "write [model] timeout_s = 30"),
     ("prompt", "prompts are files in prompts/; a recipe names its own under [evaluate]"),
-    ("breaker_expire_seconds", "write [guard] breaker_expire_seconds = 3600"),
+    ("breaker_expire_seconds", "write breaker_expire_seconds = 3600 at the top level"),
     ("workers", "this version has nothing for it, and takes no key that it would not obey"),
     ("ignore", "write ignore_msg_types at the top level"),
 ];

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::breakers::Stopped;
 use crate::clock::{TimestampMs, Window};
 use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, Field};
@@ -254,6 +255,10 @@ impl Facts for Memory {
 
     fn descendants(&self, _: i64) -> Result<u32, FactError> {
         Ok(0)
+    }
+
+    fn breaker(&self, _: &[String], _: TimestampMs) -> Result<Option<Stopped>, FactError> {
+        Ok(None)
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use super::fixtures::*;
-use crate::capabilities::breaker_folder::BreakerFolder;
+use crate::capabilities::standing_breakers::Breakers;
 use crate::outbox::{Artifacts, Performer};
 use crate::store::{Accepted, Reader, Store};
 
@@ -30,7 +30,7 @@ fn crash_child() {
 fn work(home: &Path) {
     let store = Arc::new(Store::open(&home.join("state"), NOW).unwrap());
     let artifacts = Artifacts::open(&home.join("artifacts")).unwrap();
-    let breakers = BreakerFolder::open(&home.join("breakers")).unwrap();
+    let breakers = Breakers::open(&home.join("breakers"), NOW).unwrap();
     let performer = Performer::new(
         Arc::clone(&store),
         artifacts,
