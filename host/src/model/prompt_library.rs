@@ -9,17 +9,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cap_std::fs::Dir;
 use thiserror::Error;
 
 use super::prompt::{Prompt, PromptError};
 use crate::ids::nearest;
+use crate::plain_file;
 
 /// Prompts that come with thrall, for `init`: file name and text.
 pub const SHIPPED: [(&str, &str); 1] =
     [("triage.toml", include_str!("../../../prompts/triage.toml"))];
 
 /// A prompt is a page; more is a mistake or an attack on the loader's memory.
-const MAX_FILE_BYTES: u64 = 256 * 1024;
+const MAX_FILE_BYTES: usize = 256 * 1024;
 
 /// Loaded prompts.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -48,8 +50,6 @@ pub struct BadPromptFile {
 pub enum PromptFileProblem {
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
-    #[error("is larger than {MAX_FILE_BYTES} bytes")]
-    TooLarge,
     #[error(transparent)]
     Prompt(#[from] PromptError),
     #[error("declares the name `{0}`; file and prompt must have one name")]
@@ -74,17 +74,21 @@ impl PromptLibrary {
     /// # Errors
     /// [`io::Error`] if the folder itself cannot be listed.
     pub fn read_folder(folder: &Path) -> io::Result<(Self, Vec<BadPromptFile>)> {
-        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?
-            .map(|entry| entry.map(|e| e.path()))
-            .collect::<Result<_, _>>()?;
-        paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
-        paths.sort();
+        let dir = plain_file::open_folder(folder)?;
+        let mut names = Vec::new();
+        for entry in dir.entries()? {
+            let name = PathBuf::from(entry?.file_name());
+            if name.extension().is_some_and(|ending| ending == "toml") {
+                names.push(name);
+            }
+        }
+        names.sort();
         let mut library = Self::default();
         let mut bad = Vec::new();
-        for path in paths {
-            match read_file(&path) {
+        for name in names {
+            match read_file(&dir, &name) {
                 Ok(prompt) => library.insert(prompt),
-                Err(problem) => bad.push(BadPromptFile { path, problem }),
+                Err(problem) => bad.push(BadPromptFile { path: folder.join(name), problem }),
             }
         }
         Ok((library, bad))
@@ -110,12 +114,12 @@ impl PromptLibrary {
     }
 }
 
-fn read_file(path: &Path) -> Result<Prompt, PromptFileProblem> {
-    if std::fs::metadata(path)?.len() > MAX_FILE_BYTES {
-        return Err(PromptFileProblem::TooLarge);
-    }
-    let prompt = Prompt::from_toml(&std::fs::read_to_string(path)?)?;
-    if path.file_stem().is_some_and(|stem| stem == prompt.name.as_str()) {
+fn read_file(dir: &Dir, name: &Path) -> Result<Prompt, PromptFileProblem> {
+    let plain = name.to_str().ok_or_else(|| io::Error::other("the name is no UTF-8"))?;
+    let bytes = plain_file::read(dir, plain, MAX_FILE_BYTES)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| io::Error::other("it is no UTF-8"))?;
+    let prompt = Prompt::from_toml(text)?;
+    if name.file_stem().is_some_and(|stem| stem == prompt.name.as_str()) {
         Ok(prompt)
     } else {
         Err(PromptFileProblem::OtherName(prompt.name))
