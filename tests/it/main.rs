@@ -12,7 +12,10 @@
 mod adversity;
 mod authoring;
 mod bad_input;
+mod bounds;
+mod connections;
 mod dryrun_changes_nothing;
+mod ending;
 mod evaluators;
 mod fault_points;
 mod folders;
