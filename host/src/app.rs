@@ -61,6 +61,7 @@ use buffer_listing::{Flushed, ListedBuffer};
 use breaker_desk::BreakerDesk;
 use health::Health;
 use log_watch::LogWatch;
+use performing::Performing;
 use prompt_desk::{Back, NewPrompt, PromptRefusal};
 use prompt_listings::PromptsListing;
 use prompt_shelf::Shelf;
@@ -84,7 +85,7 @@ pub struct App {
     config_problem: ArcSwap<Vec<String>>,
     last_tick: Mutex<Option<TimestampMs>>,
     /// One at a time: two that take the same rows would each finish them.
-    performer: Arc<Mutex<Performer>>,
+    performing: Performing,
     /// What the last reading of prompts found beside those in use.
     shelf: ArcSwap<Shelf>,
     /// Logs that are followed. One round at a time.
@@ -276,8 +277,9 @@ impl App {
             ports,
             breakers: Arc::clone(&breakers),
             clock: Arc::clone(&clock),
-            max_per_lane: config.max_pending_per_lane,
+            bounds: config.pending,
             pace,
+            patience: config.model.queue_timeout,
             tripped,
             faults: Arc::clone(&faults),
             committed: Box::new(move |commit| {
@@ -294,6 +296,12 @@ impl App {
             node,
             faults,
         )));
+        let performing = Performing {
+            performer,
+            engine: engine.clone(),
+            clock: Arc::clone(&clock),
+            log: Arc::clone(&log),
+        };
         let app = Self {
             home,
             config: ArcSwap::from_pointee(config),
@@ -309,7 +317,7 @@ impl App {
             loader,
             breakers,
             breaker_desk,
-            performer,
+            performing,
             shelf: ArcSwap::from_pointee(shelf),
             logs: tokio::sync::Mutex::default(),
             trips: Mutex::new(trips),
@@ -331,25 +339,14 @@ impl App {
 
     /// Starts deciding and performing.
     pub fn start(&self) -> Running {
-        let (stop, stopped) = watch::channel(false);
+        let (stop_deciding, stopped) = watch::channel(false);
         let engine = self.engine.clone();
-        let mut for_engine = stopped.clone();
-        let deciding = tokio::spawn(async move {
-            engine
-                .run(async move {
-                    drop(for_engine.wait_for(|stop| *stop).await);
-                })
-                .await;
-        });
-        let performing = tokio::spawn(performing::run(
-            Arc::clone(&self.performer),
-            self.store.outbox_signal(),
-            self.engine.clone(),
-            Arc::clone(&self.clock),
-            Arc::clone(&self.log),
-            stopped,
-        ));
-        Running { stop, deciding, performing }
+        let deciding = tokio::spawn(async move { engine.run(ended(stopped), RUNS_GRACE).await });
+        let (stop_performing, stopped) = watch::channel(false);
+        let performing =
+            tokio::spawn(self.performing.clone().run(self.store.outbox_signal(), stopped));
+        let engine = self.engine.clone();
+        Running { engine, stop_deciding, deciding, stop_performing, performing }
     }
 
     /// Brings the breakers and their folder in step; says how long that took.
@@ -377,15 +374,11 @@ impl App {
         }
     }
 
-    /// Flushes buffers whose time has come, and takes away what recipes were to
-    /// remember until now.
+    /// Flushes buffers whose time has come.
     pub async fn flush_due(&self) {
         let config = self.config();
         if !config.enabled {
             return;
-        }
-        if let Err(error) = self.store.forget_expired(self.clock.now()).await {
-            tracing::error!(error = %error, "cannot take away what has expired, tried again");
         }
         let rules = FlushRules { dry_run: config.dry_run, ..config.compilation.clone() };
         let due = self.store.flush_due(self.clock.now(), rules).await;
@@ -413,10 +406,22 @@ impl App {
         flush_buffer(&self.store, name, self.clock.now(), dry_run).await
     }
 
+    /// Takes away what recipes were to remember until now.
+    pub async fn forget_expired(&self) {
+        if !self.config().enabled {
+            return;
+        }
+        if let Err(error) = self.store.forget_expired(self.clock.now()).await {
+            tracing::error!(error = %error, "cannot take away what has expired, tried again");
+        }
+    }
+
     /// Reads thrall.toml again, whole or not at all. What is read only at the
     /// start stays as it is, and is named.
-    fn reload_config(&self) {
-        match Config::load(&self.home.config_file()) {
+    async fn reload_config(&self) {
+        let file = self.home.config_file();
+        let Some(read) = aside(move || Config::load(&file)).await else { return };
+        match read {
             Ok(read) => {
                 let old = self.config();
                 let new = Config::after_reload(&old, read);
@@ -429,7 +434,7 @@ impl App {
                 self.config_problem.store(Arc::default());
             }
             Err(error) => {
-                let problem = format!("thrall.toml is not taken over: {error}");
+                let problem = format!("thrall.toml is not taken over: {}", in_full(&error));
                 tracing::warn!("{problem}");
                 self.config_problem.store(Arc::new(vec![problem]));
             }
@@ -440,7 +445,7 @@ impl App {
     /// before in place.
     pub async fn reload(&self) -> bool {
         let before = self.registry.load_full();
-        self.reload_config();
+        self.reload_config().await;
         if let Err(error) = self.read_prompts().await {
             tracing::warn!(error = format!("{error:#}"), "cannot read prompts, the old ones stay");
         }
@@ -569,7 +574,7 @@ impl App {
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn perform_all(&self) -> anyhow::Result<()> {
-        performing::all(&self.performer, &self.engine, &self.clock, &self.log).await?;
+        self.performing.all().await?;
         self.breaker_desk.keep_history().await;
         Ok(())
     }
@@ -619,6 +624,7 @@ impl App {
         problems.extend(self.breakers.problems());
         problems.extend(self.config_problem.load().iter().cloned());
         problems.extend(self.store.trouble());
+        problems.extend(self.engine.pressure());
         let live = registry.entries().filter(|entry| matches!(entry.state, State::Live(_))).count();
         let config = self.config();
         let separation = config.roles.separation();
@@ -680,6 +686,23 @@ pub async fn flush_buffer(
     let flushes = store.flush_buffer(name.clone(), now, dry_run).await?;
     let briefings = flushes.into_iter().map(|head| head.artifact).collect();
     Ok(Flushed { buffer: name, briefings })
+}
+
+/// Reads files where nothing else waits for them: a disk may take its time.
+async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(read) => Some(read),
+        Err(error) => {
+            tracing::error!(%error, "reading files failed");
+            None
+        }
+    }
+}
+
+/// An error with what led to it.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// What holds for all recipes of a home.
@@ -769,21 +792,36 @@ pub fn recipe_problems(registry: &Registry) -> Vec<String> {
     problems
 }
 
+/// How long runs under way are given when the service ends.
+const RUNS_GRACE: Duration = Duration::from_secs(10);
+
 /// The running parts of an [`App`].
 pub struct Running {
-    stop: watch::Sender<bool>,
+    engine: Engine,
+    stop_deciding: watch::Sender<bool>,
     deciding: JoinHandle<()>,
+    stop_performing: watch::Sender<bool>,
     performing: JoinHandle<()>,
 }
 
 impl Running {
-    /// Lets running decisions finish, then performing, then ends.
+    /// Takes nothing more in and begins nothing; lets the decisions under way
+    /// finish, then what is performed, each within a bound. What waits stays
+    /// pending for the next start.
     pub async fn stop(self) {
-        self.stop.send_replace(true);
-        for task in [self.deciding, self.performing] {
+        self.engine.close();
+        for (stop, task) in
+            [(self.stop_deciding, self.deciding), (self.stop_performing, self.performing)]
+        {
+            stop.send_replace(true);
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task failed");
             }
         }
     }
+}
+
+async fn ended(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is an end as well.
+    drop(stopped.wait_for(|stop| *stop).await);
 }

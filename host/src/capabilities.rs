@@ -2,6 +2,7 @@
 //! decided before, in `pipeline/gate.rs`.
 
 pub mod breaker_folder;
+pub mod busy_model;
 pub mod gathered_files;
 pub mod live;
 pub mod log_files;

@@ -36,6 +36,7 @@ mod trace_view;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -119,8 +120,15 @@ fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> 
     }
 }
 
+/// How long threads under way are given when a command ends.
+const RUNTIME_GRACE: Duration = Duration::from_secs(1);
+
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(future);
+    // A thread that still waits for a disk or a node keeps nobody here.
+    runtime.shutdown_timeout(RUNTIME_GRACE);
+    ended
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -17,20 +17,29 @@ mod switchboard_sections;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
 use crate::buffers::FlushRules;
+use crate::engine::room::Bounds;
 use crate::envelope::sender::TrustList;
+use crate::plain_file;
 use crate::roles::Roles;
 use crate::roles::accounts::Accounts;
 use crate::sender_limits::SenderLimits;
 use crate::strict_toml::Problem;
 
 pub use file::parse;
+
+/// Far more than every key with long lists of nodes takes.
+const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// What `thrall.toml` says.
 #[derive(Clone, Debug)]
@@ -59,10 +68,10 @@ pub struct Config {
     pub models: BTreeMap<String, String>,
     /// Sources that the operator declared; the built-in ones are not here.
     pub sources: Vec<Source>,
-    /// Events that may wait in one lane before its source has to.
-    pub max_pending_per_lane: usize,
     /// How much one sender may cause, and how much there may be in all.
     pub limits: SenderLimits,
+    /// Events that may wait before their source has to.
+    pub pending: Bounds,
     /// Who is operator and who is agent.
     pub roles: Roles,
     /// Where HTTP listens besides the sockets; a loopback address.
@@ -130,8 +139,8 @@ impl Config {
     /// # Errors
     /// When it cannot be read, or with every problem that is in it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let bytes =
+            read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let mut config =
             file::parse_bytes(&path.display().to_string(), &bytes, &Accounts::of_machine())
                 .map_err(ConfigError::Invalid)?;
@@ -155,7 +164,7 @@ impl Config {
         note("[http]", old.http == new.http);
         note("[roles]", old.roles == new.roles);
         note("tick_interval_s", old.tick_interval == new.tick_interval);
-        note("[limits]", old.max_pending_per_lane == new.max_pending_per_lane);
+        note("[limits]", old.pending == new.pending);
         let config = Self {
             model: old.model.clone(),
             models: old.models.clone(),
@@ -163,11 +172,21 @@ impl Config {
             http: old.http,
             roles: old.roles.clone(),
             tick_interval: old.tick_interval,
-            max_pending_per_lane: old.max_pending_per_lane,
+            pending: old.pending,
             ..new
         };
         Reloaded { config, needs_restart }
     }
+}
+
+/// Reads the file; nothing else that may lie in its place is opened.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let (folder, name) = (path.parent(), path.file_name().and_then(OsStr::to_str));
+    let (Some(folder), Some(name)) = (folder, name) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "names no file"));
+    };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    plain_file::read(&Dir::open_ambient_dir(folder, ambient_authority())?, name, MAX_FILE_BYTES)
 }
 
 /// The user that the service is: whoever owns `state/` beside the

@@ -1,52 +1,62 @@
-//! Accepting events and running recipes on them: the moving part between the
-//! sources and the store. Decisions are the pipeline's, order is
+//! Running recipes on events: the moving part between the sources and the
+//! store. Events come in through `engine/accepting.rs` and wait as
+//! `engine/waiting.rs` has them. Decisions are the pipeline's, order is
 //! `engine/lanes.rs`'s, writing is the store's; the engine only moves events
 //! from one to the next and keeps every lane in order.
 
+mod accepting;
 mod continuing;
 pub mod lanes;
 pub mod questions;
+pub mod room;
+pub mod seats;
 mod trips;
+mod waiting;
 
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 
-use crate::breakers::Standing;
+use crate::capabilities::busy_model;
 use crate::capabilities::standing_breakers::Breakers;
 use crate::clock::{Clock, TimestampMs};
-use crate::config::Source;
-use crate::envelope::json::Draft;
-use crate::envelope::sender::{self, Tier, TrustList};
-use crate::envelope::{Envelope, Field, HOST_TRIGGERS, SKILL_REQUEST, descent, result_event};
+use crate::envelope::sender::{Tier, TrustList};
+use crate::envelope::{Envelope, Field, SKILL_REQUEST, descent, result_event};
 use crate::fault_points::{FaultHook, FaultPoint};
 use crate::grants::Authority;
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{Alert, Child, Commit, CommitOutcome};
-use crate::log_tail::Place;
 use crate::operation::Operation;
 use crate::pipeline::answer::{self, Answer};
 use crate::pipeline::guard::{self, GuardRules, Stop};
 use crate::pipeline::ports::{FactError, Ports};
 use crate::pipeline::{self, RunInput, Switches};
-use crate::recipes::TriggerSpec;
 use crate::recipes::registry::{Registry, Revision};
 use crate::recipes::trip_wire::{SenderOfRun, Trip, TripWire};
 use crate::sender_limits::SenderLimits;
 use crate::stage::StageLimits;
 use crate::store::{
-    Accepted, Incoming, Ordered, OutboxOrder, OutboxRow, PendingEvent, Reader, Review, Store,
-    StoreError,
+    Ordered, OutboxOrder, OutboxRow, PendingEvent, Reader, Review, Store, StoreError,
 };
-use lanes::Lanes;
+use lanes::{Lanes, Ticket};
 use questions::Asker;
+use room::Bounds;
+use seats::Seating;
+use waiting::Waiting;
 
-/// Runs that wait for a guest, a model or a commit at one time. More than the
-/// processors, because most of them wait for the writer's next fsync; bounded,
-/// because each holds an event and its trace in memory.
-const MAX_RUNNING: usize = 256;
+pub use accepting::SubmitError;
+
+/// Places where a service runs recipes.
+const LIVE_SEATING: Seating =
+    Seating { usual: 192, reserved: 32, usual_model: 8, reserved_model: 2, patience: None };
+
+/// Runs of a batch that may stand before the model: enough to keep it busy, and
+/// so few that it comes to each within its own patience.
+const BATCH_MODEL_SEATS: usize = 4;
 
 /// How often a run is decided anew because a neighbour was faster, before the
 /// store's answer is taken as a failure.
@@ -58,16 +68,13 @@ const RESUME_PAGE: u32 = 500;
 /// How a run waits for the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Somebody waits for each event: a model that is busy for too long is
+    /// Somebody waits for each event: a model that is busy for so long is
     /// passed over, and the recipe's fallback decides.
     Live,
     /// A file is worked off: runs queue up before they ask the model, so that
     /// no event is decided by fallback only because there are many.
     Batch,
 }
-
-/// Runs of a batch that may stand before the model: enough to keep it busy.
-const BATCH_MODEL_TURNS: usize = 4;
 
 /// Told of each commit when it is durable.
 pub type Observer = Box<dyn Fn(&Commit) + Send + Sync>;
@@ -85,19 +92,6 @@ pub struct EngineRules {
     pub limits: SenderLimits,
 }
 
-/// Why an event was not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum SubmitError {
-    #[error("source {source_name:?} may not bring {trigger:?} events")]
-    NotAllowed { source_name: String, trigger: String },
-    #[error("{waiting} events of this sender wait already: try again later")]
-    LaneFull { waiting: usize },
-    #[error("thrall is switched off (enabled = false in thrall.toml)")]
-    Disabled,
-    #[error("the event cannot be stored")]
-    Store(#[from] StoreError),
-}
-
 /// One accepted envelope on its way through the recipes.
 struct Job {
     seq: EnvelopeSeq,
@@ -108,12 +102,8 @@ struct Job {
     answered: bool,
     /// Who waits for an answer.
     asker: Option<Asker>,
-}
-
-impl Job {
-    fn new(seq: EnvelopeSeq, envelope: Envelope, runs: Vec<(String, Digest)>) -> Self {
-        Self { seq, envelope, runs, answered: false, asker: None }
-    }
+    /// It has waited for the model for long enough.
+    without_model: bool,
 }
 
 /// When an event is tried again whose run could not be written down.
@@ -139,9 +129,11 @@ pub struct EngineParts {
     pub ports: Ports,
     pub breakers: Arc<Breakers>,
     pub clock: Arc<dyn Clock>,
-    /// Events that may wait in one lane before its source has to.
-    pub max_per_lane: usize,
+    /// Events that may wait before their source has to.
+    pub bounds: Bounds,
     pub pace: Pace,
+    /// How long a live event waits for the model at most.
+    pub patience: Duration,
     pub committed: Observer,
     /// Told of each revision that failed too often.
     pub tripped: mpsc::UnboundedSender<Trip>,
@@ -160,15 +152,16 @@ struct Shared {
     rules: Arc<ArcSwap<EngineRules>>,
     ports: Ports,
     breakers: Arc<Breakers>,
+    /// For events that waited for the model for long enough.
+    ports_without_model: Ports,
     clock: Arc<dyn Clock>,
-    lanes: Mutex<Lanes<Job>>,
+    lanes: Mutex<Lanes<Waiting>>,
     /// Rung when a job was queued or a lane became free.
     work: Notify,
     /// Rung when a lane became free: the engine may be idle now.
     idle: Notify,
-    slots: Arc<Semaphore>,
-    /// Places before the model for a batch that nobody waits for; see [`Pace`].
-    model_turns: Option<Semaphore>,
+    /// Nothing is taken in and nothing begun any more.
+    closing: AtomicBool,
     /// Called after each commit: log lines, the performer.
     committed: Observer,
     trip_wire: Mutex<TripWire>,
@@ -178,115 +171,28 @@ struct Shared {
 
 impl Engine {
     pub fn new(parts: EngineParts) -> Self {
+        let seating = match parts.pace {
+            Pace::Live => Seating { patience: Some(parts.patience), ..LIVE_SEATING },
+            Pace::Batch => Seating { usual_model: BATCH_MODEL_SEATS, ..LIVE_SEATING },
+        };
         let shared = Shared {
             store: parts.store,
             registry: parts.registry,
             rules: parts.rules,
+            ports_without_model: busy_model::busy(&parts.ports, parts.patience),
             ports: parts.ports,
             breakers: parts.breakers,
             clock: parts.clock,
-            lanes: Mutex::new(Lanes::new(parts.max_per_lane)),
+            lanes: Mutex::new(Lanes::new(parts.bounds, seating)),
             work: Notify::new(),
             idle: Notify::new(),
-            slots: Arc::new(Semaphore::new(MAX_RUNNING)),
-            model_turns: (parts.pace == Pace::Batch).then(|| Semaphore::new(BATCH_MODEL_TURNS)),
+            closing: AtomicBool::new(false),
             committed: parts.committed,
             trip_wire: Mutex::default(),
             tripped: parts.tripped,
             faults: parts.faults,
         };
         Self { shared: Arc::new(shared) }
-    }
-
-    /// Takes events in: stamps, matches, stores, queues. Returns when they are
-    /// durable, not when they are decided.
-    ///
-    /// # Errors
-    /// See [`SubmitError`]; either all events are taken or none.
-    pub async fn submit(
-        &self,
-        source: &Source,
-        drafts: Vec<Draft>,
-    ) -> Result<Vec<Accepted>, SubmitError> {
-        self.submit_for(source, drafts, None, None).await
-    }
-
-    /// As [`Engine::submit`], for lines of a log: the place behind them is kept
-    /// with them or not at all.
-    ///
-    /// # Errors
-    /// As [`Engine::submit`].
-    pub async fn submit_lines(
-        &self,
-        source: &Source,
-        lines: Vec<Draft>,
-        path: &str,
-        place: Place,
-    ) -> Result<Vec<Accepted>, SubmitError> {
-        self.submit_for(source, lines, None, Some((path, place))).await
-    }
-
-    /// As [`Engine::submit`]; `asker` is told the answer to the first event.
-    async fn submit_for(
-        &self,
-        source: &Source,
-        drafts: Vec<Draft>,
-        mut asker: Option<Asker>,
-        log: Option<(&str, Place)>,
-    ) -> Result<Vec<Accepted>, SubmitError> {
-        let shared = &self.shared;
-        if !shared.rules.load().enabled {
-            return Err(SubmitError::Disabled);
-        }
-        if let Some(draft) = drafts.iter().find(|draft| !may_bring(source, &draft.trigger)) {
-            return Err(SubmitError::NotAllowed {
-                source_name: source.name.clone(),
-                trigger: draft.trigger.clone(),
-            });
-        }
-        let now = shared.clock.now();
-        let registry = shared.registry.load_full();
-        let rules = shared.rules.load_full();
-        let mut incoming: Vec<Incoming> = {
-            let breakers = shared.breakers.standing();
-            let stamped = |draft| stamp(&registry, &rules, &breakers, source, draft, now);
-            drafts.into_iter().map(stamped).collect()
-        };
-        {
-            let wanted = room_for(incoming.iter().map(|one| &one.envelope));
-            let lanes = lock(&shared.lanes);
-            if wanted.iter().any(|(lane, more)| !lanes.has_room(lane, *more)) {
-                return Err(SubmitError::LaneFull { waiting: lanes.waiting() });
-            }
-        }
-        if asker.is_some() {
-            // The same question again is asked again.
-            incoming.iter_mut().for_each(|one| one.dedupe_id = None);
-        }
-        let accepted = match log {
-            None => shared.store.accept(incoming.clone()).await?,
-            Some((path, place)) => {
-                shared.store.accept_lines(incoming.clone(), path.to_owned(), place, now).await?
-            }
-        };
-        (shared.faults)(FaultPoint::Accepted);
-        {
-            let mut lanes = lock(&shared.lanes);
-            for (outcome, one) in accepted.iter().zip(incoming) {
-                if let Accepted::New { seq, .. } = outcome
-                    && !one.matched.is_empty()
-                {
-                    let asker = asker.take();
-                    let job = Job { asker, ..Job::new(*seq, one.envelope, one.matched) };
-                    lanes.push(&job.envelope.lane(), job);
-                }
-            }
-        }
-        if let Some(asker) = asker {
-            asker.answer();
-        }
-        shared.work.notify_one();
-        Ok(accepted)
     }
 
     /// Queues what an earlier run of the program accepted and did not finish.
@@ -305,10 +211,11 @@ impl Engine {
                 let outbox = self.shared.store.reader().outbox_of(pending.stored.seq)?;
                 answered.push(outbox.iter().any(answers_sender));
             }
+            let registry = self.shared.registry.load();
             let mut lanes = lock(&self.shared.lanes);
             for (PendingEvent { stored, missing, .. }, answered) in page.into_iter().zip(answered) {
-                let job = Job { answered, ..Job::new(stored.seq, stored.envelope, missing) };
-                lanes.push(&job.envelope.lane(), job);
+                let waiting = Waiting { answered, ..Waiting::new(stored.seq, missing) };
+                self.shared.enqueue(&mut lanes, &registry, waiting, stored.envelope);
                 resumed += 1;
             }
         }
@@ -316,31 +223,49 @@ impl Engine {
         Ok(resumed)
     }
 
-    /// Runs queued jobs until `stop` resolves. Running jobs are finished.
-    pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
+    /// Runs what waits until `stop` resolves. What runs then is finished within
+    /// `grace`, or given up undecided: it stays pending for the next start.
+    pub async fn run(&self, stop: impl Future<Output = ()> + Send, grace: Duration) {
         tokio::pin!(stop);
+        let mut runs = JoinSet::new();
         loop {
-            while let Ok(slot) = Arc::clone(&self.shared.slots).try_acquire_owned() {
-                let Some((lane, job)) = lock(&self.shared.lanes).take() else { break };
-                let shared = Arc::clone(&self.shared);
-                tokio::spawn(async move {
-                    match shared.process(job).await {
-                        None => lock(&shared.lanes).finish(&lane),
-                        Some(job) => lock(&shared.lanes).put_back(&lane, job),
-                    }
-                    drop(slot);
-                    shared.work.notify_one();
-                    shared.idle.notify_waiters();
-                });
+            let taken = lock(&self.shared.lanes).take(Instant::now());
+            if let Some((ticket, waiting)) = taken {
+                runs.spawn(Arc::clone(&self.shared).run_waiting(ticket, waiting));
+                // Under a flood there is always more to begin.
+                tokio::select! {
+                    biased;
+                    () = &mut stop => break,
+                    () = std::future::ready(()) => continue,
+                }
             }
+            while runs.try_join_next().is_some() {}
+            let overdue = lock(&self.shared.lanes).next_overdue();
             tokio::select! {
-                () = self.shared.work.notified() => {}
+                biased;
                 () = &mut stop => break,
+                () = self.shared.work.notified() => {}
+                () = until(overdue) => {}
             }
         }
-        // Every permit back means that every job in flight has ended.
-        let all = u32::try_from(MAX_RUNNING).unwrap_or(u32::MAX);
-        drop(self.shared.slots.acquire_many(all).await);
+        let finished = async { while runs.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, finished).await.is_err() {
+            tracing::warn!(
+                runs = runs.len(),
+                "given up undecided after {} s, they are decided at the next start",
+                grace.as_secs()
+            );
+            runs.shutdown().await;
+        }
+    }
+
+    /// Takes no more events in. Who waits for an answer to a question that has
+    /// not begun gets a block at once.
+    pub fn close(&self) {
+        self.shared.closing.store(true, Ordering::Release);
+        for waiting in lock(&self.shared.lanes).jobs_mut() {
+            waiting.asker = None;
+        }
     }
 
     /// Resolves when nothing waits and nothing runs.
@@ -360,7 +285,7 @@ impl Engine {
     /// writing works. True when it does.
     pub async fn look_after_store(&self) -> bool {
         let works = self.shared.store.probe().await.is_ok() && self.trouble().is_none();
-        if works && lock(&self.shared.lanes).release() {
+        if works && lock(&self.shared.lanes).release(Instant::now()) {
             self.shared.work.notify_one();
         }
         works
@@ -414,64 +339,11 @@ impl Engine {
     pub fn waiting(&self) -> usize {
         lock(&self.shared.lanes).waiting()
     }
-}
 
-/// Places that events need, by lane. What recipes trigger on them waits in a
-/// lane of its own: who brings more of what fills it has to wait for it too.
-fn room_for<'a>(events: impl Iterator<Item = &'a Envelope>) -> HashMap<String, usize> {
-    let mut wanted: HashMap<String, usize> = HashMap::new();
-    for envelope in events {
-        *wanted.entry(envelope.lane()).or_default() += 1;
-        wanted.entry(envelope.children_lane()).or_insert(1);
+    /// What keeps strangers' events out for now.
+    pub fn pressure(&self) -> Option<String> {
+        lock(&self.shared.lanes).pressure()
     }
-    wanted
-}
-
-/// Exactly the words that are declared. Without any: those that a recipe can
-/// wait for and that are not the host's; another spelling is another word.
-fn may_bring(source: &Source, trigger: &str) -> bool {
-    if source.triggers.is_empty() {
-        TriggerSpec::KINDS.contains(&trigger) && !HOST_TRIGGERS.contains(&trigger)
-    } else {
-        source.triggers.iter().any(|allowed| allowed == trigger)
-    }
-}
-
-/// Puts the host's stamps on a draft. Fields that only the host may set are
-/// taken out, whoever sent them.
-fn stamp(
-    registry: &Registry,
-    rules: &EngineRules,
-    breakers: &Standing,
-    source: &Source,
-    draft: Draft,
-    now: TimestampMs,
-) -> Incoming {
-    let id = draft.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
-    let mut fields = draft.fields;
-    fields.retain(|field| !field.name.to_ascii_lowercase().starts_with("host."));
-    if !source.may_assert_sender {
-        disown_sender(&source.name, &mut fields);
-    }
-    let envelope = Envelope {
-        id,
-        trigger: draft.trigger,
-        source: source.name.clone(),
-        parent: None,
-        depth: 0,
-        received_at: now,
-        root: None,
-        lineage: Vec::new(),
-        fields,
-    };
-    let mut matched = matched(registry, &envelope);
-    // What the guard stops gets a row of its own, under no recipe: mail and
-    // questions always, the rest where a recipe wanted to see it.
-    let is_told = envelope.trigger == "on_mail" || envelope.is_question() || !matched.is_empty();
-    if is_told && guard::check(&rules.guard, breakers, &envelope, now).is_some() {
-        matched = guarded();
-    }
-    Incoming { envelope, dedupe_id: draft.id, matched }
 }
 
 /// In the place of the recipes, for what was stopped when it was accepted.
@@ -483,19 +355,6 @@ fn guarded() -> Vec<(String, Digest)> {
 fn matched(registry: &Registry, envelope: &Envelope) -> Vec<(String, Digest)> {
     let revisions = registry.matching(envelope);
     revisions.iter().map(|revision| (revision.recipe.name.clone(), revision.digest)).collect()
-}
-
-/// A source that may not assert senders must not spend the rate limit or the
-/// reputation of a node that it only names: such a sender gets an id of its
-/// own, the same each time, that no node has.
-fn disown_sender(source: &str, fields: &mut [Field]) {
-    for field in fields
-        .iter_mut()
-        .filter(|field| field.name == "from_node" && sender::is_node_id(&field.value))
-    {
-        field.value = Digest::of_parts(&[b"unvouched", source.as_bytes(), field.value.as_bytes()])
-            .to_string();
-    }
 }
 
 /// The tier of an event's sender, as far as its source may assert one. What a
@@ -514,7 +373,36 @@ pub fn tier_of(rules: &EngineRules, envelope: &Envelope) -> Tier {
     }
 }
 
+/// Resolves at an instant, or never.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Shared {
+    /// Runs one job to its end, and lets its lane go on.
+    async fn run_waiting(self: Arc<Self>, ticket: Ticket, mut waiting: Waiting) {
+        let undone = match self.read_waiting(&mut waiting) {
+            Ok(envelope) => {
+                let Waiting { seq, runs, answered, asker, .. } = waiting;
+                let without_model = ticket.is_overdue;
+                let job = Job { seq, envelope, runs, answered, asker, without_model };
+                let undone = self.process(job).await;
+                undone.map(|job| Waiting::again(job, &lock(&self.lanes)))
+            }
+            Err(Unwritten::Later) => Some(waiting),
+            Err(Unwritten::NextStart) => None,
+        };
+        match undone {
+            None => lock(&self.lanes).finish(ticket, Instant::now()),
+            Some(waiting) => lock(&self.lanes).put_back(ticket, waiting),
+        }
+        self.work.notify_one();
+        self.idle.notify_waiters();
+    }
+
     /// Runs what is left to run for one envelope, in order, one commit each.
     /// When the store cannot be written the job comes back, for later. In any
     /// case the envelope stays pending: nothing is lost, a later start picks it up.
@@ -606,10 +494,7 @@ impl Shared {
         answered: &mut bool,
         asker: &mut Option<Asker>,
     ) -> Result<bool, Unwritten> {
-        let _turn = match &self.model_turns {
-            Some(turns) if revision.recipe.asks_model() => turns.acquire().await.ok(),
-            _ => None,
-        };
+        let ports = if job.without_model { &self.ports_without_model } else { &self.ports };
         let authority = authority_of(&self.registry.load(), revision, &job.envelope.lineage);
         for _ in 0..MAX_STALE {
             let now = self.clock.now();
@@ -625,8 +510,7 @@ impl Shared {
                 limits: &rules.limits,
             };
             let run =
-                tokio::time::timeout(StageLimits::RUN_TIME, pipeline::run(&self.ports, input))
-                    .await;
+                tokio::time::timeout(StageLimits::RUN_TIME, pipeline::run(ports, input)).await;
             let mut commit = match run {
                 Ok(Ok(commit)) => commit,
                 Ok(Err(FactError { what, cause })) => {
@@ -712,12 +596,12 @@ impl Shared {
             return;
         }
         {
+            let registry = self.registry.load();
             let mut lanes = lock(&self.lanes);
             for (seq, child) in seqs.into_iter().zip(children) {
                 let Child { envelope, matched: runs } = child;
                 if !runs.is_empty() {
-                    let job = Job::new(seq, envelope, runs);
-                    lanes.push(&job.envelope.lane(), job);
+                    self.enqueue(&mut lanes, &registry, Waiting::new(seq, runs), envelope);
                 }
             }
         }
@@ -851,44 +735,5 @@ mod tests {
         };
         assert_eq!((tier("bridge", &team), tier("bridge", &blocked)), (Tier::Team, Tier::Blocked));
         assert_eq!((tier("bridge", ""), tier("other", &team)), (Tier::Unknown, Tier::Unknown));
-    }
-
-    #[test]
-    fn sources_bring_what_they_declare_and_nobody_brings_what_the_host_makes() {
-        let source = |triggers: &[&str]| Source {
-            name: "bridge".to_owned(),
-            triggers: triggers.iter().map(|one| (*one).to_owned()).collect(),
-            may_assert_sender: false,
-        };
-        let operators = source(&[]);
-        for trigger in ["on_mail", "on_event", "on_bus", "on_log"] {
-            assert!(may_bring(&operators, trigger), "{trigger}");
-        }
-        for trigger in HOST_TRIGGERS.into_iter().chain(["on_bsu", ""]) {
-            assert!(!may_bring(&operators, trigger), "{trigger}");
-        }
-        let bus = source(&["on_bus"]);
-        assert!(may_bring(&bus, "on_bus") && !may_bring(&bus, "on_log"));
-    }
-
-    #[test]
-    fn who_brings_what_triggers_more_than_is_worked_off_has_to_wait() {
-        let mail = |from: char| Envelope {
-            source: "mailbox".to_owned(),
-            fields: vec![Field::new("from_node", from.to_string().repeat(64))],
-            ..Envelope::blank()
-        };
-        let flood = mail('a');
-        let mut lanes = Lanes::new(2);
-        let has_room = |lanes: &Lanes<()>, event: &Envelope| {
-            room_for([event].into_iter()).iter().all(|(lane, more)| lanes.has_room(lane, *more))
-        };
-        for _ in 0..2 {
-            assert!(has_room(&lanes, &flood));
-            let child = descent::child(&flood, 1, "r", String::new(), "next", &[], TimestampMs(0));
-            lanes.push(&child.lane(), ());
-        }
-        assert!(!has_room(&lanes, &flood));
-        assert!(has_room(&lanes, &mail('b')), "others do not wait for it");
     }
 }

@@ -299,11 +299,6 @@ impl EvaluatorKind {
 }
 
 impl Recipe {
-    /// Whether a run may wait for the model.
-    pub fn asks_model(&self) -> bool {
-        self.evaluators.iter().any(|one| !matches!(one.kind, EvaluatorKind::Component(_)))
-    }
-
     /// The actions that a question without kinds chooses from.
     pub fn answers_to(&self, asking: Asking<'_>) -> Vec<&str> {
         if asking.of_first_step {

@@ -2,11 +2,13 @@
 //! of this machine. `router` gives the routes of one door, so that what a role
 //! may not do is not even there. Which routes those are is the table in
 //! `server/routes.rs`; who is let in at a socket is in `server/peers.rs`, at
-//! the port in `server/port.rs`. Errors are RFC 9457 problem documents.
+//! the port in `server/port.rs`, how many at a time in `server/connections.rs`.
+//! Errors are RFC 9457 problem documents.
 
 mod buffers;
 mod context;
 mod breakers;
+mod connections;
 mod events;
 mod grants;
 mod health;

@@ -139,20 +139,3 @@ fn a_recipe_dropped_in_goes_live_and_a_broken_one_does_not_replace_it() {
     decided.sort_unstable();
     assert_eq!(decided, [("drop-all", "drop"), ("log-all", "log")]);
 }
-
-#[test]
-fn sigterm_drains_and_ends() {
-    let home = TestHome::new();
-    home.recipe("log-all", LOG_ALL);
-    let mut served = serve(&home);
-    let socket = home.path("run/operator.sock");
-    let events = lines(
-        (0..200).map(|n| mail(&format!("m{n}"), &node(u8::try_from(n % 200).unwrap()), "hello")),
-    );
-    assert_eq!(request(&socket, "POST", "/thrall/events", events.as_bytes()).unwrap().0, 202);
-    let pid = i32::try_from(served.child.id()).unwrap();
-    std::process::Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();
-    let status = served.child.wait().unwrap();
-    assert!(status.success(), "{status}");
-    assert_eq!(home.journal().len(), 200);
-}

@@ -7,6 +7,11 @@ pub fn node(byte: u8) -> String {
     format!("{byte:02x}").repeat(32)
 }
 
+/// A full node id, another one for each number.
+pub fn many(number: usize) -> String {
+    format!("{:016x}{}", number + 1, "0".repeat(48))
+}
+
 /// A mail with an id.
 pub fn mail(id: &str, from_node: &str, body: &str) -> Value {
     json!({"id": id, "trigger": "on_mail", "fields": {

@@ -132,7 +132,7 @@ impl Service {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let engine = app.engine.clone();
         let deciding = tokio::spawn(async move {
-            engine.run(async move { drop(stopped.await) }).await;
+            engine.run(async move { drop(stopped.await) }, Duration::MAX).await;
         });
         Self { app: Arc::new(app), stop, deciding, ticks: 0 }
     }
@@ -201,6 +201,7 @@ async fn play(scenario: &Scenario, home: &TestHome) -> Outcome {
                 service.app.tick(service.ticks).await;
                 service.app.flush_due().await;
                 service.app.look_at_breakers().await;
+                service.app.forget_expired().await;
                 service.settle().await;
             }
             Step::Write { path, text } => drop(home.write(path, text)),

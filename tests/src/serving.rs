@@ -48,6 +48,14 @@ impl Serving {
         self.said.lock().unwrap().clone()
     }
 
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it cannot be waited for.
+    pub fn wait(&mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
+    }
+
     /// The port that it said it listens on.
     ///
     /// # Panics

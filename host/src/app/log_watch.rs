@@ -158,7 +158,7 @@ impl App {
                     rest = after;
                 }
                 // There may be room for fewer.
-                Err(SubmitError::LaneFull { .. }) if batch.len() > 1 => size = batch.len() / 2,
+                Err(SubmitError::Full(_)) if batch.len() > 1 => size = batch.len() / 2,
                 Err(error) => {
                     // What is left is read again.
                     follower.take(*next);
@@ -205,7 +205,7 @@ impl App {
 
 fn ends_round(path: &str, error: &SubmitError) -> Round {
     match error {
-        SubmitError::LaneFull { .. } => Round::Full,
+        SubmitError::Full(_) => Round::Full,
         SubmitError::Disabled => Round::Quiet,
         error => {
             tracing::error!(%error, path, "lines of a log cannot be taken, tried again");

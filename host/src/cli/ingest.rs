@@ -72,7 +72,7 @@ async fn in_process(home: Home, lines: &mut Lines, with_table: bool) -> anyhow::
                     summary.count_accepted(&accepted);
                     break;
                 }
-                Err(SubmitError::LaneFull { .. }) => tokio::time::sleep(RETRY).await,
+                Err(SubmitError::Full(_)) => tokio::time::sleep(RETRY).await,
                 Err(error) => return Err(error.into()),
             }
         }

@@ -1,8 +1,9 @@
-//! `thrall serve`: the host as a service. Ticks, watched logs, reload, and the order in which
-//! all of it ends. The ways in are opened in `serve/doors.rs`, what is said
+//! `thrall serve`: the host as a service. Ticks, buffers' clock, watched logs, reload, and the
+//! order in which all of it ends. The ways in are opened in `serve/doors.rs`, what is said
 //! about who is who is in `serve/separation.rs`.
 
 pub(super) mod doors;
+mod open_files;
 mod separation;
 
 use std::path::Path;
@@ -33,10 +34,16 @@ const BREAKERS_AT_LATEST: Duration = Duration::from_millis(900);
 /// could be taken.
 const LOGS_EVERY: Duration = Duration::from_millis(500);
 const LOGS_AGAIN: Duration = Duration::from_millis(50);
-/// How long open requests are given when the service ends.
+/// How often buffers are looked at.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// In how many of these rounds what has expired is taken away: reading passes it
+/// by meanwhile, and to look for it means to go through all that is remembered.
+const FORGET_EVERY: u32 = 30;
+/// How long open requests and rounds under way are given when the service ends.
 const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcome> {
+    open_files::raise_limit();
     let app = Arc::new(App::open(Home::existing(home)?, Arc::new(SystemClock), Pace::Live).await?);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -52,9 +59,10 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
     background.spawn(watching);
     background.spawn(tick(Arc::clone(&app), stopped.clone()));
     background.spawn(watch_breakers(Arc::clone(&app), stopped.clone()));
+    background.spawn(flush(Arc::clone(&app), stopped.clone()));
     background.spawn(watch_logs(Arc::clone(&app), stopped.clone()));
     let warming = Arc::clone(&app);
-    background.spawn(async move { warming.warm_model().await });
+    let warming = tokio::spawn(async move { warming.warm_model().await });
     for warning in &app.config().warnings {
         printer.talk(&format!("warning: {warning}"));
     }
@@ -68,17 +76,15 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
             _ = hangup.recv() => app.log.reopen(),
         }
     }
-    printer.talk("Stopping: no new events, what runs is finished. A second signal ends at once.");
-    // Intake first, then the runs in flight, then the outbox and the store.
+    printer.talk(
+        "Stopping: nothing new is begun, what runs is finished within 10 s, what waits is picked up at the next start. A second signal ends at once.",
+    );
+    // Doors, runs and rounds end side by side; after the runs the outbox, and
+    // with the last of them the store.
     let drained = async {
         stop.send_replace(true);
-        drop(
-            tokio::time::timeout(GRACE, async { while listeners.join_next().await.is_some() {} })
-                .await,
-        );
-        background.shutdown().await;
-        app.engine.idle().await;
-        running.stop().await;
+        warming.abort();
+        tokio::join!(within_grace(&mut listeners), within_grace(&mut background), running.stop());
         app.look_at_breakers().await;
     };
     tokio::select! {
@@ -87,6 +93,13 @@ pub(super) async fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcom
         _ = interrupt.recv() => printer.talk("Ended at once; what waits is picked up at the next start."),
     }
     Ok(Outcome::Done)
+}
+
+/// Waits for tasks that were told to end, and ends those that do not.
+async fn within_grace(tasks: &mut JoinSet<()>) {
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    drop(tokio::time::timeout(GRACE, ended).await);
+    tasks.shutdown().await;
 }
 
 async fn watch_folders(
@@ -154,6 +167,22 @@ async fn tick(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
         }
         number += 1;
         app.tick(number).await;
+    }
+}
+
+/// Buffers whose time has come, and what was to be remembered until now: by a
+/// clock of their own, however rarely `on_tick` is wanted.
+async fn flush(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
+    let mut every = tokio::time::interval(FLUSH_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for round in (0..FORGET_EVERY).cycle() {
+        tokio::select! {
+            _ = every.tick() => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
         app.flush_due().await;
+        if round == 0 {
+            app.forget_expired().await;
+        }
     }
 }

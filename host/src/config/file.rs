@@ -6,6 +6,7 @@ use super::{
     Config, Source, guard_section, model_section, old_keys, roles_section, switchboard_sections,
 };
 use crate::breakers::Trip;
+use crate::engine::room::Bounds;
 use crate::envelope::sender::{FULL_ID_LEN, MIN_PREFIX_LEN, Tier, TrustList, is_node_id};
 use crate::envelope::{HOST_TRIGGERS, log_line};
 use crate::ids::is_valid_name;
@@ -55,7 +56,7 @@ pub(super) const KEYS: [(&str, &[&str]); 13] = [
     ),
     ("models", &["alias"]),
     ("sources.NAME", &["triggers", "may_assert_sender"]),
-    ("limits", &["max_pending_per_lane"]),
+    ("limits", &["max_pending", "max_pending_per_lane"]),
     (
         "roles",
         &["operator_users", "operator_groups", "agent_users", "agent_groups", "accept_advisory"],
@@ -92,6 +93,7 @@ const DEFAULT_TICK_S: u64 = 60;
 /// Ten years.
 const MAX_BREAKER_S: i64 = 10 * 365 * 24 * 3600;
 const DEFAULT_PER_LANE: usize = 256;
+const DEFAULT_PENDING: usize = 20_000;
 
 fn keys_of(table: &str) -> &'static [&'static str] {
     KEYS.iter().find(|(name, _)| *name == table).map_or(&[], |(_, keys)| keys)
@@ -152,7 +154,7 @@ fn read(top: &Table<'_>, accounts: &Accounts) -> Config {
         model: model_section::model(top),
         models: model_section::aliases(top),
         sources: sources(top),
-        max_pending_per_lane: max_pending_per_lane(top),
+        pending: pending(top),
         roles: roles_section::roles(top, accounts),
         http: roles_section::http(top),
         warnings: Vec::new(),
@@ -280,8 +282,11 @@ fn triggers(table: &Table<'_>) -> Vec<String> {
     triggers
 }
 
-fn max_pending_per_lane(top: &Table<'_>) -> usize {
-    section(top, "limits")
-        .and_then(|limits| limits.integer("max_pending_per_lane", 1..=100_000))
-        .unwrap_or(DEFAULT_PER_LANE)
+fn pending(top: &Table<'_>) -> Bounds {
+    let limits = section(top, "limits");
+    let number = |key: &str, range| limits.as_ref().and_then(|table| table.integer(key, range));
+    Bounds {
+        per_lane: number("max_pending_per_lane", 1..=100_000).unwrap_or(DEFAULT_PER_LANE),
+        in_all: number("max_pending", 1_000..=10_000_000).unwrap_or(DEFAULT_PENDING),
+    }
 }

@@ -90,7 +90,8 @@ fn defaults_are_the_documented_ones() {
     let config = good("");
     assert_eq!(config.ignore_msg_types, ["ack", "delivery", "system"]);
     assert_eq!((config.model.queue_timeout.as_secs(), config.model.timeout.as_secs()), (5, 30));
-    assert_eq!((config.max_pending_per_lane, config.tick_interval.as_secs()), (256, 60));
+    assert_eq!((config.pending.per_lane, config.pending.in_all), (256, 20_000));
+    assert_eq!(config.tick_interval.as_secs(), 60);
     assert_eq!(config.node_id, None);
 }
 
@@ -101,12 +102,13 @@ fn values_are_taken_over() {
         "enabled = false\nignore_msg_types = []\ntick_interval_s = 5\n[node]\nid = \"{id}\"\n\
          [model]\ndefault = \"gemma3-1b\"\nqueue_timeout_s = 0.5\nthreads = 3\nthreshold = 0.25\n\
          [models]\nalias = {{ \"gemma3-1b\" = \"gemma3-270m\" }}\n\
-         [sources.bridge]\ntriggers = [\"on_mail\"]\nmay_assert_sender = true\n[limits]\nmax_pending_per_lane = 7\n"
+         [sources.bridge]\ntriggers = [\"on_mail\"]\nmay_assert_sender = true\n[limits]\nmax_pending_per_lane = 7\nmax_pending = 5000\n"
     ));
     assert!(!config.enabled && config.ignore_msg_types.is_empty());
     assert_eq!(config.node_id, Some(id.to_lowercase()));
     assert_eq!((config.model.queue_timeout.as_millis(), config.model.threads), (500, 3));
     assert_eq!(config.models["gemma3-1b"], "gemma3-270m");
+    assert_eq!((config.pending.per_lane, config.pending.in_all), (7, 5000));
     assert_eq!(
         config.sources,
         [Source {

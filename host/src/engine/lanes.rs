@@ -1,107 +1,168 @@
 //! Who may run next: events of one lane in order, lanes side by side and in
-//! turn. Pure bookkeeping; the engine runs what this hands out.
+//! turn, each on a seat of its kind (`seats.rs`) and within bounds (`room.rs`).
+//! Pure bookkeeping; the engine runs what this hands out.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
 
-/// How many events may wait in one lane; beyond it the source is told to wait.
-pub const MAX_PER_LANE: usize = 256;
+use super::room::{Bounds, Full, Room, Wanted};
+use super::seats::{Seat, Seating, Seats};
 
-/// A lane is in exactly one state: idle (not in the map), ready (queued in
-/// `ready`), running (held out of `ready` until [`Lanes::finish`]), or held
+/// A lane is in exactly one state: idle (not in the map), ready (in the line
+/// for a seat), running (in no line until [`Lanes::finish`]), or held
 /// ([`Lanes::put_back`], until [`Lanes::release`]).
 pub struct Lanes<T> {
     lanes: HashMap<String, Lane<T>>,
-    /// Lanes with work and nobody on it, longest waiting first.
-    ready: VecDeque<String>,
+    seats: Seats,
+    room: Room,
     held: Vec<String>,
     waiting: usize,
-    max_per_lane: usize,
 }
 
 struct Lane<T> {
-    jobs: VecDeque<T>,
+    jobs: VecDeque<Entry<T>>,
     running: bool,
 }
 
-/// The lane is full.
-#[derive(Debug, PartialEq, Eq)]
-pub struct LaneFull;
+struct Entry<T> {
+    place: Place,
+    job: T,
+}
+
+/// Where a job waits, besides its lane.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Whose room it takes.
+    pub source: Arc<str>,
+    pub seat: Seat,
+}
+
+/// What a running job has to give back.
+#[derive(Debug)]
+pub struct Ticket {
+    pub lane: String,
+    /// It waited for the model for so long that it goes on without.
+    pub is_overdue: bool,
+    /// The seat that it runs on.
+    seat: Seat,
+    place: Place,
+}
 
 impl<T> Lanes<T> {
-    pub fn new(max_per_lane: usize) -> Self {
+    pub fn new(bounds: Bounds, seating: Seating) -> Self {
         Self {
             lanes: HashMap::new(),
-            ready: VecDeque::new(),
+            seats: Seats::new(seating),
+            room: Room::new(bounds),
             held: Vec::new(),
             waiting: 0,
-            max_per_lane,
         }
     }
 
-    /// Whether a lane takes `more` further jobs.
-    pub fn has_room(&self, lane: &str, more: usize) -> bool {
-        let held = self.lanes.get(lane).map_or(0, |lane| lane.jobs.len());
-        held + more <= self.max_per_lane
+    /// Keeps room for events until [`Lanes::end_promise`].
+    ///
+    /// # Errors
+    /// What is full.
+    pub fn promise(&mut self, wanted: &Wanted) -> Result<(), Full> {
+        let lanes = &self.lanes;
+        self.room.promise(wanted, |lane| lanes.get(lane).map_or(0, |lane| lane.jobs.len()))
+    }
+
+    /// After those of the events were pushed that wait now.
+    pub fn end_promise(&mut self, wanted: &Wanted) {
+        self.room.end_promise(wanted);
     }
 
     /// Puts a job at the end of its lane. Room is the caller's concern: an
     /// event that is accepted already must be queued in any case.
-    pub fn push(&mut self, lane: &str, job: T) {
+    pub fn push(&mut self, lane: &str, place: Place, job: T, now: Instant) {
         let entry = self
             .lanes
             .entry(lane.to_owned())
             .or_insert_with(|| Lane { jobs: VecDeque::new(), running: false });
         if entry.jobs.is_empty() && !entry.running {
-            self.ready.push_back(lane.to_owned());
+            self.seats.queue(place.seat, lane.to_owned(), now);
         }
-        entry.jobs.push_back(job);
+        self.room.enter(&place.source, 1);
+        entry.jobs.push_back(Entry { place, job });
         self.waiting += 1;
     }
 
-    /// The next job of the longest waiting lane. The lane is then running
-    /// until [`Lanes::finish`] is called for it.
-    pub fn take(&mut self) -> Option<(String, T)> {
-        while let Some(name) = self.ready.pop_front() {
-            let Some(lane) = self.lanes.get_mut(&name) else { continue };
-            let Some(job) = lane.jobs.pop_front() else { continue };
-            lane.running = true;
+    /// The next job that finds a seat, of the longest waiting lane for it. The
+    /// lane is then running until [`Lanes::finish`] is called for it.
+    pub fn take(&mut self, now: Instant) -> Option<(Ticket, T)> {
+        while let Some(called) = self.seats.call(now) {
+            let lane = self.lanes.get_mut(&called.lane);
+            let Some((lane, entry)) =
+                lane.and_then(|lane| lane.jobs.pop_front().map(|entry| (&mut lane.running, entry)))
+            else {
+                self.seats.leave(called.seat);
+                continue;
+            };
+            *lane = true;
             self.waiting -= 1;
-            return Some((name, job));
+            let Entry { place, job } = entry;
+            self.room.leave(&place.source, 1);
+            let is_overdue = called.is_overdue;
+            return Some((Ticket { lane: called.lane, is_overdue, seat: called.seat, place }, job));
         }
         None
     }
 
+    /// When [`Lanes::take`] hands out more, though nothing ended or was added.
+    pub fn next_overdue(&self) -> Option<Instant> {
+        self.seats.next_overdue()
+    }
+
     /// Ends a lane's run; it queues up again behind the others if it has work.
-    pub fn finish(&mut self, name: &str) {
-        let Some(lane) = self.lanes.get_mut(name) else { return };
+    pub fn finish(&mut self, ticket: Ticket, now: Instant) {
+        self.seats.leave(ticket.seat);
+        let Some(lane) = self.lanes.get_mut(&ticket.lane) else { return };
         lane.running = false;
-        if lane.jobs.is_empty() {
-            self.lanes.remove(name);
-        } else {
-            self.ready.push_back(name.to_owned());
+        match lane.jobs.front() {
+            None => drop(self.lanes.remove(&ticket.lane)),
+            Some(next) => self.seats.queue(next.place.seat, ticket.lane, now),
         }
     }
 
     /// Ends a lane's run with its job undone: that is the next one again, once
     /// the lane is released.
-    pub fn put_back(&mut self, name: &str, job: T) {
-        let Some(lane) = self.lanes.get_mut(name) else { return };
+    pub fn put_back(&mut self, ticket: Ticket, job: T) {
+        self.seats.leave(ticket.seat);
+        let Some(lane) = self.lanes.get_mut(&ticket.lane) else { return };
         lane.running = false;
-        lane.jobs.push_front(job);
+        self.room.enter(&ticket.place.source, 1);
+        lane.jobs.push_front(Entry { place: ticket.place, job });
         self.waiting += 1;
-        self.held.push(name.to_owned());
+        self.held.push(ticket.lane);
     }
 
     /// Lets the lanes go on that were held. False if none were.
-    pub fn release(&mut self) -> bool {
-        let any = !self.held.is_empty();
-        self.ready.extend(self.held.drain(..));
+    pub fn release(&mut self, now: Instant) -> bool {
+        let held = std::mem::take(&mut self.held);
+        let any = !held.is_empty();
+        for name in held {
+            if let Some(next) = self.lanes.get(&name).and_then(|lane| lane.jobs.front()) {
+                self.seats.queue(next.place.seat, name, now);
+            }
+        }
         any
+    }
+
+    /// Every job that waits.
+    pub fn jobs_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.lanes.values_mut().flat_map(|lane| lane.jobs.iter_mut().map(|entry| &mut entry.job))
     }
 
     /// Jobs that wait, running ones not counted.
     pub fn waiting(&self) -> usize {
         self.waiting
+    }
+
+    /// What is nearly full, in a sentence.
+    pub fn pressure(&self) -> Option<String> {
+        self.room.pressure()
     }
 
     /// Nothing runs, and nothing waits but behind what was put back.
@@ -111,84 +172,4 @@ impl<T> Lanes<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_flood_in_one_lane_does_not_delay_another() {
-        let mut lanes = Lanes::new(MAX_PER_LANE);
-        for job in 0..100 {
-            lanes.push("flood", job);
-        }
-        lanes.push("quiet", 1000);
-        let (first, _) = lanes.take().unwrap();
-        let (second, job) = lanes.take().unwrap();
-        assert_eq!((first.as_str(), second.as_str(), job), ("flood", "quiet", 1000));
-        assert!(lanes.take().is_none(), "a running lane hands out nothing");
-        assert!(!lanes.has_room("flood", 200));
-    }
-
-    #[test]
-    fn what_is_put_back_comes_first_when_its_lane_is_released() {
-        let mut lanes = Lanes::new(MAX_PER_LANE);
-        (0..3).for_each(|job| lanes.push("a", job));
-        let (name, job) = lanes.take().unwrap();
-        lanes.put_back(&name, job);
-        lanes.push("a", 3);
-        assert!(lanes.take().is_none() && lanes.is_idle(), "it is held");
-        assert_eq!(lanes.waiting(), 4);
-        assert!(lanes.release() && !lanes.release());
-        for expected in 0..4 {
-            let (name, job) = lanes.take().unwrap();
-            assert_eq!(job, expected);
-            lanes.finish(&name);
-        }
-        assert!(lanes.is_idle());
-    }
-
-    proptest! {
-        /// Whatever the order of pushes, takes and finishes: each lane's jobs
-        /// come out once, in order, never two of one lane at a time.
-        #[test]
-        fn order_within_a_lane_is_kept(steps in proptest::collection::vec((0u8..3, 0u8..4), 0..200)) {
-            let mut lanes = Lanes::new(MAX_PER_LANE);
-            let mut pushed = 0u32;
-            let mut last: HashMap<String, u32> = HashMap::new();
-            let mut running: Vec<String> = Vec::new();
-            for (step, lane) in steps {
-                match step {
-                    0 => {
-                        lanes.push(&lane.to_string(), pushed);
-                        pushed += 1;
-                    }
-                    1 => {
-                        if let Some((name, job)) = lanes.take() {
-                            prop_assert!(!running.contains(&name));
-                            if let Some(before) = last.insert(name.clone(), job) {
-                                prop_assert!(before < job);
-                            }
-                            running.push(name);
-                        }
-                    }
-                    _ => {
-                        if let Some(name) = running.pop() {
-                            lanes.finish(&name);
-                        }
-                    }
-                }
-            }
-            let mut left = lanes.waiting();
-            while let Some(name) = running.pop() {
-                lanes.finish(&name);
-            }
-            while let Some((name, _)) = lanes.take() {
-                lanes.finish(&name);
-                left -= 1;
-            }
-            prop_assert_eq!(left, 0);
-            prop_assert!(lanes.is_idle());
-        }
-    }
-}
+mod tests;

@@ -67,12 +67,27 @@ impl Performer {
     /// The database cannot be read or written. Rows whose end was not written
     /// are performed again: only those that can be repeated were tried.
     pub fn perform_due(&self, now: TimestampMs) -> Result<Vec<Performed>, StoreError> {
+        self.perform_until(now, &|| false)
+    }
+
+    /// As [`Self::perform_due`], but begins no row once `is_over` says so.
+    ///
+    /// # Errors
+    /// As [`Self::perform_due`].
+    pub fn perform_until(
+        &self,
+        now: TimestampMs,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Vec<Performed>, StoreError> {
         self.let_go(now)?;
         let mut blocked: HashSet<String> = HashSet::new();
         let mut stopped: HashSet<JournalId> = HashSet::new();
         let mut performed = Vec::new();
         let mut ends = Vec::new();
         for row in self.store.reader().next_pending(now, BATCH)? {
+            if is_over() {
+                break;
+            }
             let plan = row.journal_id.filter(|_| row.flush_id.is_none());
             if blocked.contains(&row.lane) || plan.is_some_and(|id| stopped.contains(&id)) {
                 continue;

@@ -76,6 +76,11 @@ impl Revision {
         Self { granted_then: Some(Arc::clone(then)), ..under }
     }
 
+    /// Whether a run of it may have to wait for the model.
+    pub fn can_ask_model(&self) -> bool {
+        self.needs.iter().any(|need| matches!(need, Need::Import(name) if name == "model"))
+    }
+
     /// The log that it watches, and whether its grant opens it.
     pub fn log_access(&self) -> Option<(&str, Result<(), Denial>)> {
         let path = self.recipe.trigger.log.as_ref()?.path.as_str();

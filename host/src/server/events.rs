@@ -1,7 +1,7 @@
 //! `POST /thrall/events`: one envelope as a JSON object, or several as JSON
 //! Lines. Answered when they are durable (202), not when they are decided.
 //! A malformed envelope is refused for itself and does not stop the rest; a
-//! trigger that the source may not bring, or a full lane, refuses the request.
+//! trigger that the source may not bring, or no room, refuses the request.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -88,7 +88,8 @@ fn to_answer(accepted: Accepted) -> EventAnswer {
 pub(super) fn to_problem(error: SubmitError) -> Problem {
     let (status, code) = match &error {
         SubmitError::NotAllowed { .. } => (StatusCode::FORBIDDEN, "trigger_not_allowed"),
-        SubmitError::LaneFull { .. } => (StatusCode::TOO_MANY_REQUESTS, "lane_full"),
+        SubmitError::Full(full) => (StatusCode::TOO_MANY_REQUESTS, full.code()),
+        SubmitError::Closing => (StatusCode::SERVICE_UNAVAILABLE, "closing"),
         SubmitError::Disabled => (StatusCode::SERVICE_UNAVAILABLE, "disabled"),
         SubmitError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
     };

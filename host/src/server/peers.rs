@@ -5,36 +5,30 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::Extension;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::serve::IncomingStream;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::problem::Problem;
-use super::{Door, ServerState, router};
+use super::{Door, ServerState, connections, router};
 use crate::roles::accounts::Accounts;
 use crate::roles::{Peer, Role, Roles};
 
 /// Serves one socket until `stop` resolves; requests under way are finished.
-///
-/// # Errors
-/// When the socket stops accepting.
 pub async fn listen(
     listener: UnixListener,
     shared: ServerState,
     door: &Door,
     roles: Arc<Roles>,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+) {
     let gate = Gate { socket: door.role, roles: Arc::clone(&roles) };
     let router = router(shared, door).layer(middleware::from_fn_with_state(gate, turn_away_others));
     let listener = PeerListener { listener, roles };
-    axum::serve(listener, router.into_make_service_with_connect_info::<Caller>())
-        .with_graceful_shutdown(stop)
-        .await
+    connections::serve(listener, |caller| router.clone().layer(Extension(caller)), stop).await;
 }
 
 /// Who is at the other end; `None` if the system does not say.
@@ -59,12 +53,6 @@ impl axum::serve::Listener for PeerListener {
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
         Ok(Caller(None))
-    }
-}
-
-impl Connected<IncomingStream<'_, PeerListener>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, PeerListener>) -> Self {
-        stream.remote_addr().clone()
     }
 }
 
@@ -95,7 +83,7 @@ struct Gate {
 
 async fn turn_away_others(
     State(gate): State<Gate>,
-    ConnectInfo(caller): ConnectInfo<Caller>,
+    Extension(caller): Extension<Caller>,
     request: Request,
     next: Next,
 ) -> Response {

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use super::port_checks::{bearer, is_own_host, is_own_origin};
 use super::problem::Problem;
 use super::tokens::Tokens;
-use super::{ServerState, router};
+use super::{ServerState, connections, router};
 
 struct Port {
     own: SocketAddr,
@@ -28,7 +28,7 @@ struct Port {
 /// Serves the port until `stop` resolves; requests under way are finished.
 ///
 /// # Errors
-/// When the port stops accepting.
+/// When the port has no address.
 pub async fn listen_port(
     listener: TcpListener,
     shared: ServerState,
@@ -39,7 +39,8 @@ pub async fn listen_port(
     let routers = tokens.doors().map(|door| router(shared.clone(), door)).collect();
     let port = Arc::new(Port { own, tokens, routers });
     let router = Router::new().fallback(dispatch).with_state(port);
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    connections::serve(listener, |_| router.clone(), stop).await;
+    Ok(())
 }
 
 async fn dispatch(State(port): State<Arc<Port>>, request: Request) -> Response {

@@ -42,7 +42,7 @@ impl Service {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let engine = app.engine.clone();
         let deciding = tokio::spawn(async move {
-            engine.run(async move { drop(stopped.await) }).await;
+            engine.run(async move { drop(stopped.await) }, Duration::MAX).await;
         });
         Self { home, clock, app, stop, deciding, number: 0 }
     }
@@ -77,6 +77,7 @@ impl Service {
         self.number += 1;
         self.app.tick(self.number).await;
         self.app.flush_due().await;
+        self.app.forget_expired().await;
         self.app.engine.idle().await;
         self.app.perform_all().await.unwrap();
     }

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::reloader::Reloader;
 use crate::app::{App, listings};
 use crate::cli::printer::Printer;
-use crate::roles::{self, Roles};
+use crate::roles;
 use crate::server::{self, Door, ServerState, Tokens};
 
 /// Opens every door; they close when `stopped` says so.
@@ -32,8 +32,8 @@ pub(super) async fn open(
         if let Some(warning) = warning {
             printer.talk(&format!("warning: {warning}"));
         }
-        let roles = Arc::clone(&roles);
-        listeners.spawn(socket(listener, state.clone(), door, roles, stopped.clone()));
+        let (roles, state, stop) = (Arc::clone(&roles), state.clone(), stop(stopped.clone()));
+        listeners.spawn(async move { server::listen(listener, state, &door, roles, stop).await });
     }
     if let Some(address) = app.config().http {
         let listener = TcpListener::bind(address)
@@ -59,28 +59,16 @@ pub(in crate::cli) fn port(
     let tokens = Tokens::of_home(&app.home, doors(app))?;
     let state = server_state(app, reloader);
     let stop = stop(stopped.clone());
-    Ok(async move { report(server::listen_port(listener, state, tokens, stop).await) })
+    Ok(async move {
+        if let Err(error) = server::listen_port(listener, state, tokens, stop).await {
+            tracing::error!(%error, "nobody listens on the port");
+        }
+    })
 }
 
 fn doors(app: &App) -> Vec<Door> {
     let built_in = [Door::operator(), Door::agent()];
     built_in.into_iter().chain(app.sources().into_iter().map(Door::source)).collect()
-}
-
-async fn socket(
-    listener: UnixListener,
-    state: ServerState,
-    door: Door,
-    roles: Arc<Roles>,
-    stopped: watch::Receiver<bool>,
-) {
-    report(server::listen(listener, state, &door, roles, stop(stopped)).await);
-}
-
-fn report(ended: std::io::Result<()>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "a socket stopped listening");
-    }
 }
 
 async fn stop(mut stopped: watch::Receiver<bool>) {

@@ -50,7 +50,6 @@ fn a_cascade_is_a_cheap_question_before_another() {
     );
     assert_eq!(cascade.first.threshold.of(Tier::Team).to_string(), "0.8");
     assert_eq!(cascade.second.prompts.usual, "plain");
-    assert!(recipe.asks_model());
     assert_eq!(recipe.answers_to(cascade.first.asking()), ["drop", "escalate"]);
     assert_eq!(
         recipe.answers_to(cascade.second.asking(Tier::Known, "")),
