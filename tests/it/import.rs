@@ -69,6 +69,8 @@ fn copy(from: &Path, to: &Path) {
 fn bare_home() -> TestHome {
     let home = TestHome::new();
     std::fs::remove_file(home.path("prompts/triage.toml")).unwrap();
+    // The shipped prompt is in use by the database.
+    std::fs::remove_file(home.path("state/thrall.db")).unwrap();
     untouched(&home);
     home
 }
@@ -85,7 +87,10 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.ends_with("code-cache") || path.ends_with("thrall.db-shm") {
+        let is_empty = std::fs::metadata(&path).is_ok_and(|found| found.len() == 0);
+        let is_shared =
+            path.ends_with("thrall.db-shm") || (path.ends_with("thrall.db-wal") && is_empty);
+        if path.ends_with("code-cache") || is_shared {
             continue;
         } else if path.is_dir() {
             found.extend(files(&path));
