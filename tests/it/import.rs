@@ -69,6 +69,8 @@ fn copy(from: &Path, to: &Path) {
 fn bare_home() -> TestHome {
     let home = TestHome::new();
     std::fs::remove_file(home.path("prompts/triage.toml")).unwrap();
+    // The shipped prompt is in use by the database.
+    std::fs::remove_file(home.path("state/thrall.db")).unwrap();
     untouched(&home);
     home
 }
@@ -85,10 +87,10 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        // Whoever reads the database makes an empty one.
-        let is_empty_wal = path.ends_with("thrall.db-wal")
-            && std::fs::metadata(&path).is_ok_and(|wal| wal.len() == 0);
-        if path.ends_with("code-cache") || path.ends_with("thrall.db-shm") || is_empty_wal {
+        let is_empty = std::fs::metadata(&path).is_ok_and(|found| found.len() == 0);
+        let is_shared =
+            path.ends_with("thrall.db-shm") || (path.ends_with("thrall.db-wal") && is_empty);
+        if path.ends_with("code-cache") || is_shared {
             continue;
         } else if path.is_dir() {
             found.extend(files(&path));
@@ -557,16 +559,11 @@ fn a_hostile_folder_is_bounded_and_said() {
     }
     assert!(!old.import(&home, &[]).stdout.contains('\u{1b}'));
     assert_same(&files(outside.path()), &before);
-    // health-check needs no prompt, and the home has a triage of its own in use; what
-    // lacks its prompt is left out.
+    // health-check needs no prompt; the two that lack theirs are left out.
     let recipes: Vec<PathBuf> = files(&home.path("recipes")).into_keys().collect();
     assert_eq!(
         recipes,
-        [
-            home.path("recipes/cluster-probe.toml"),
-            home.path("recipes/health-check.toml"),
-            home.path("recipes/mail-triage.toml"),
-        ]
+        [home.path("recipes/cluster-probe.toml"), home.path("recipes/health-check.toml")]
     );
 
     std::fs::remove_file(old.path("plugin.toml")).unwrap();

@@ -7,7 +7,7 @@ use super::prompt_desk::{self, PromptRefusal};
 use super::prompt_shelf::Candidate;
 use crate::clock::TimestampMs;
 use crate::home::Home;
-use crate::model::{Prompt, PromptForm};
+use crate::model::Prompt;
 use crate::store::{PromptActivation, PromptMark, Reader, StoreError};
 
 /// The answer of `GET /thrall/prompts`.
@@ -77,7 +77,7 @@ pub fn all(
         match at.and_then(|at| prompts.get_mut(at)) {
             Some(listed) => listed.candidate = hash,
             None => {
-                prompts.push(ListedPrompt { candidate: hash, ..unused(candidate.name.clone()) })
+                prompts.push(ListedPrompt { candidate: hash, ..unused(candidate.name.clone()) });
             }
         }
     }
@@ -122,11 +122,4 @@ pub fn one(
         history: reader.prompt_activations(name, MAX_HISTORY)?,
         versions,
     })
-}
-
-impl PromptStory {
-    /// How its text is written down.
-    pub fn form(&self) -> PromptForm {
-        self.version.form
-    }
 }

@@ -16,7 +16,7 @@ use super::socket_client::SocketClient;
 use crate::app::prompt_desk::{self, Back, NewPrompt, PromptRefusal};
 use crate::app::prompt_listings::{self, PromptStory, PromptsListing};
 use crate::app::prompt_shelf::Shelf;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, TimestampMs};
 use crate::home::Home;
 use crate::ids::Digest;
 use crate::model::PromptForm;
@@ -186,7 +186,7 @@ fn list(listing: &PromptsListing, printer: &Printer) -> anyhow::Result<Outcome> 
             vec![
                 one.name.clone(),
                 or_dash(&one.hash),
-                one.pushed_at.map_or_else(|| "-".to_owned(), |at| at.to_log_form()),
+                one.pushed_at.map_or_else(|| "-".to_owned(), TimestampMs::to_log_form),
                 or_dash(&one.pushed_by),
                 one.versions.to_string(),
                 or_dash(&one.candidate),

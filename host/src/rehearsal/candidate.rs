@@ -184,3 +184,33 @@ impl Facts for CandidateFacts {
         self.usual.breaker(targets, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::HostInputs;
+    use crate::rehearsal::recorded::RecordedFacts;
+    use crate::verdict::Verdict;
+
+    #[test]
+    fn a_verdict_that_was_kept_under_another_version_is_no_answer_of_the_candidate() {
+        let kept = CachedVerdict {
+            verdict: Verdict::certain("wake", "question"),
+            model: None,
+            prompt_hash: Some("old".to_owned()),
+        };
+        let found = |prompt: Option<&str>, hash: &str| {
+            let inputs = HostInputs { cached: Some(kept.clone()), ..HostInputs::default() };
+            let candidate = Candidate {
+                prompt: prompt.map(str::to_owned),
+                hash: Some(hash.to_owned()),
+                may_ask: false,
+            };
+            let facts = CandidateFacts { usual: Arc::new(RecordedFacts::new(inputs)), candidate };
+            facts.cached(&Digest::ZERO, TimestampMs(1)).unwrap().is_some()
+        };
+        assert!(!found(Some("mine"), "new"));
+        assert!(found(Some("mine"), "old"));
+        assert!(found(None, "new"), "only the model may be asked again");
+    }
+}

@@ -39,8 +39,8 @@ impl Answers for Fake {
         asks_model(request).then(|| "small".to_owned())
     }
 
-    fn prompt_hash_of(&self, _: &HostRequest) -> Option<String> {
-        None
+    fn prompt_hash_of(&self, request: &HostRequest) -> Option<String> {
+        asks_model(request).then(|| "version".to_owned())
     }
 }
 
@@ -104,12 +104,22 @@ async fn a_denied_question_takes_nothing_reaches_nobody_and_is_recorded() {
     let Err(HostError::Denied(line)) = door.call(complete(1)).await else { panic!() };
     assert_eq!(line, "imports = [\"model\"]  # grants/x.toml");
     assert_eq!(meter.0.load(Ordering::SeqCst), 0);
+    assert_eq!(gate.asked_with(), None);
     let records = gate.take_records();
     assert_eq!(records.len(), 1);
     assert_eq!(
         (records[0].stage.as_str(), &records[0].answer),
         ("evaluate", &Err(HostError::Denied(line)))
     );
+}
+
+#[tokio::test]
+async fn a_components_question_is_put_with_a_version_of_the_prompt_also_in_vain() {
+    for world in [World::Answers, World::Busy] {
+        let (gate, _) = gate(MODEL, world);
+        drop(gate.for_stage("evaluate").call(complete(1)).await);
+        assert_eq!(gate.asked_with().as_deref(), Some("version"));
+    }
 }
 
 #[tokio::test]
