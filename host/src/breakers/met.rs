@@ -1,6 +1,7 @@
 //! Which breakers an event or an operation meets, in the order in which they are
 //! looked at: everything, the node, the skill, the skill for the node. Pure.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,11 @@ pub struct Stopped {
     pub target: String,
     pub reason: String,
 }
+
+/// Texts of targets, the first to be looked at first.
+pub type Targets = Vec<Cow<'static, str>>;
+
+const EVERYTHING: Cow<'static, str> = Cow::Borrowed(GLOBAL);
 
 /// How every [`Stopped`] begins.
 pub const PREFIX: &str = "breaker ";
@@ -33,15 +39,15 @@ pub fn target_of(text: &str) -> Option<&str> {
 
 /// The targets that an event meets. A skill's answer is let through whatever
 /// stops the skill: it was asked before, and whoever asked waits for it.
-pub fn by_event(envelope: &Envelope) -> Vec<String> {
-    let mut targets = vec![GLOBAL.to_owned()];
+pub fn by_event(envelope: &Envelope) -> Targets {
+    let mut targets = vec![EVERYTHING];
     match envelope.trigger.as_str() {
         SKILL_REQUEST => {
             let caller = node(envelope.text("caller_node"));
             let skill = skill(envelope.text("skill_name"));
             targets.extend(caller.clone());
             if let Some(skill) = skill {
-                let for_caller = caller.map(|caller| format!("{caller}+{skill}"));
+                let for_caller = caller.map(|caller| format!("{caller}+{skill}").into());
                 targets.push(skill);
                 targets.extend(for_caller);
             }
@@ -56,24 +62,25 @@ pub fn by_event(envelope: &Envelope) -> Vec<String> {
 }
 
 /// The targets that mail to a node meets.
-pub fn by_mail(to_node: &str) -> Vec<String> {
-    std::iter::once(GLOBAL.to_owned()).chain(node(to_node)).collect()
+pub fn by_mail(to_node: &str) -> Targets {
+    std::iter::once(EVERYTHING).chain(node(to_node)).collect()
 }
 
 /// The targets that a call of a skill meets.
-pub fn by_call(name: &str) -> Vec<String> {
-    std::iter::once(GLOBAL.to_owned()).chain(skill(name)).collect()
+pub fn by_call(name: &str) -> Targets {
+    std::iter::once(EVERYTHING).chain(skill(name)).collect()
 }
 
-fn node(id: &str) -> Option<String> {
-    sender::is_node_id(id).then(|| sender::sender_key(id))
+fn node(id: &str) -> Option<Cow<'static, str>> {
+    let key = sender::sender_key(id);
+    (key != sender::INVALID).then_some(Cow::Owned(key))
 }
 
 /// Another spelling of a stopped skill is stopped as well.
-fn skill(name: &str) -> Option<String> {
+fn skill(name: &str) -> Option<Cow<'static, str>> {
     (1..=MAX_NAME_BYTES)
         .contains(&name.len())
-        .then(|| format!("skill:{}", name.to_ascii_lowercase()))
+        .then(|| format!("skill:{}", name.to_ascii_lowercase()).into())
 }
 
 #[cfg(test)]
@@ -81,7 +88,7 @@ mod tests {
     use super::*;
     use crate::envelope::Field;
 
-    fn event(trigger: &str, fields: &[(&str, &str)]) -> Vec<String> {
+    fn event(trigger: &str, fields: &[(&str, &str)]) -> Targets {
         by_event(&Envelope {
             trigger: trigger.to_owned(),
             fields: fields.iter().map(|(name, value)| Field::new(*name, *value)).collect(),
@@ -98,7 +105,7 @@ mod tests {
         assert_eq!(event("on_mail", &[("from_node", "short")]), ["global"]);
         assert_eq!(
             event("on_skill_request", &[("caller_node", &a), ("skill_name", "Look-Up")]),
-            ["global", &key_a, "skill:look-up", &format!("{key_a}+skill:look-up")]
+            ["global", key_a.as_str(), "skill:look-up", &format!("{key_a}+skill:look-up")]
         );
         assert_eq!(
             event("on_mail_send", &[("to_node", &b), ("from_node", &a)]),

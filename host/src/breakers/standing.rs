@@ -79,10 +79,10 @@ pub struct Standing {
 
 impl Standing {
     /// The first of these targets that is stopped.
-    pub fn stop(&self, targets: &[String], now: TimestampMs) -> Option<Stopped> {
-        targets.iter().find_map(|target| {
+    pub fn stop<T: AsRef<str>>(&self, targets: &[T], now: TimestampMs) -> Option<Stopped> {
+        targets.iter().map(AsRef::as_ref).find_map(|target| {
             let held = self.held.get(target).filter(|held| held.holds(now))?;
-            Some(Stopped { target: target.clone(), reason: held.file.short_reason() })
+            Some(Stopped { target: target.to_owned(), reason: held.file.short_reason() })
         })
     }
 
@@ -184,13 +184,13 @@ mod tests {
     }
 
     fn is_stopped(standing: &Standing, text: &str, now: TimestampMs) -> bool {
-        standing.stop(&[text.to_owned()], now).is_some()
+        standing.stop(&[text], now).is_some()
     }
 
     #[test]
     fn the_first_target_that_stands_is_the_one_that_is_told() {
         let mut standing = Standing::default();
-        let asked = ["global", "aabbccddeeff0011", "skill:x"].map(str::to_owned);
+        let asked = ["global", "aabbccddeeff0011", "skill:x"];
         assert_eq!(standing.stop(&asked, NOW), None);
         trip(&mut standing, "skill:x", NOW, "1");
         trip(&mut standing, "node:aabbccddeeff0011", NOW, "2");

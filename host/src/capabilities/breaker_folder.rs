@@ -3,13 +3,14 @@
 //! file is reported, never followed. What of it stands is kept in
 //! `capabilities/standing_breakers.rs`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, MetadataExt as _};
+use cap_std::fs::Dir;
+use rustix::fs::AtFlags;
 
 use crate::breakers::{BreakerFile, MAX_BREAKER_BYTES, Target};
 use crate::clock::TimestampMs;
@@ -94,7 +95,7 @@ impl BreakerFolder {
     ///
     /// # Errors
     /// The folder cannot be listed.
-    pub fn names(&self, known: &HashSet<String>) -> io::Result<Names> {
+    pub fn names(&self, known: &HashMap<String, Stamp>) -> io::Result<Names> {
         let Some(dir) = &self.dir else { return Ok(Names::default()) };
         let (mut names, mut others) = (Vec::new(), Vec::new());
         for entry in dir.entries()? {
@@ -103,7 +104,7 @@ impl BreakerFolder {
             if name.starts_with('.') {
                 continue;
             }
-            if known.contains(&name) { names.push(name) } else { others.push(name) }
+            if known.contains_key(&name) { names.push(name) } else { others.push(name) }
         }
         others.sort_unstable();
         let room = MAX_FILES.saturating_sub(names.len());
@@ -118,18 +119,25 @@ impl BreakerFolder {
     /// It cannot be looked at.
     pub fn look(&self, name: &str) -> io::Result<Option<Stamp>> {
         let Some(dir) = &self.dir else { return Ok(None) };
-        match dir.symlink_metadata(name) {
-            Ok(found) => {
-                let changed =
-                    [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()];
-                let since = u64::try_from(found.ctime()).unwrap_or(0);
-                let at = UNIX_EPOCH + Duration::from_secs(since);
-                let is_settled = SystemTime::now().duration_since(at).is_ok_and(|d| d > UNSETTLED);
-                Ok(Some(Stamp { inode: found.ino(), size: found.size(), changed, is_settled }))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        if !plain_file::is_plain_name(name) {
+            return Ok(None);
         }
+        let found = match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => found,
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        // Signed on some systems, unsigned on others.
+        let changed = [
+            found.st_mtime,
+            i64::try_from(found.st_mtime_nsec).unwrap_or(0),
+            found.st_ctime,
+            i64::try_from(found.st_ctime_nsec).unwrap_or(0),
+        ];
+        let at = UNIX_EPOCH + Duration::from_secs(u64::try_from(found.st_ctime).unwrap_or(0));
+        let is_settled = SystemTime::now().duration_since(at).is_ok_and(|past| past > UNSETTLED);
+        let size = u64::try_from(found.st_size).unwrap_or(0);
+        Ok(Some(Stamp { inode: found.st_ino, size, changed, is_settled }))
     }
 
     /// The breaker in a file; `None` if there is none.

@@ -3,6 +3,7 @@
 //! that stand, routes from the node. Questions arrive as narrow as they were
 //! granted, with the namespaces that they are about; see `pipeline/gate.rs`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -188,7 +189,11 @@ impl Facts for LiveFacts {
         self.reader.descendants(root).map_err(unreadable("number of triggered events"))
     }
 
-    fn breaker(&self, targets: &[String], now: TimestampMs) -> Result<Option<Stopped>, FactError> {
+    fn breaker(
+        &self,
+        targets: &[Cow<'static, str>],
+        now: TimestampMs,
+    ) -> Result<Option<Stopped>, FactError> {
         Ok(self.breakers.stop(targets, now))
     }
 }

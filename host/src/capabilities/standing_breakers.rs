@@ -131,7 +131,7 @@ impl Breakers {
     }
 
     /// The first of these targets that is stopped.
-    pub fn stop(&self, targets: &[String], now: TimestampMs) -> Option<Stopped> {
+    pub fn stop<T: AsRef<str>>(&self, targets: &[T], now: TimestampMs) -> Option<Stopped> {
         self.standing().stop(targets, now)
     }
 
@@ -316,9 +316,8 @@ impl Breakers {
     }
 
     fn scan(&self, seen: &mut Seen, now: TimestampMs) {
-        let known: HashSet<String> = seen.stamps.keys().cloned().collect();
         let mut problems = BTreeMap::new();
-        match self.folder.names(&known) {
+        match self.folder.names(&seen.stamps) {
             Ok(found) => {
                 if found.left_out > 0 {
                     let what = format!(
@@ -327,16 +326,17 @@ impl Breakers {
                     );
                     problems.insert(String::new(), what);
                 }
-                let mut there = HashSet::with_capacity(found.names.len());
-                for name in found.names {
-                    if let Some(what) = self.scan_one(seen, &name, now) {
+                for name in &found.names {
+                    if let Some(what) = self.scan_one(seen, name, now) {
                         problems.insert(name.clone(), what);
                     }
-                    there.insert(name);
                 }
-                for name in known.difference(&there) {
-                    seen.stamps.remove(name);
-                    self.removed(name, "its file was removed", now);
+                let there: HashSet<&str> = found.names.iter().map(String::as_str).collect();
+                let is_gone = |name: &&String| !there.contains(name.as_str());
+                let gone: Vec<String> = seen.stamps.keys().filter(is_gone).cloned().collect();
+                for name in gone {
+                    seen.stamps.remove(&name);
+                    self.removed(&name, "its file was removed", now);
                 }
             }
             // Not knowing what lies there is no reason to let anything through.
@@ -356,6 +356,12 @@ impl Breakers {
     /// What is wrong with a file, if anything.
     fn scan_one(&self, seen: &mut Seen, name: &str, now: TimestampMs) -> Option<String> {
         let before = seen.problems.get(name).cloned();
+        // Nearly always: nothing happened to it.
+        if let (Some(last), Ok(Some(stamp))) = (seen.stamps.get(name), self.folder.look(name))
+            && last.is_still(&stamp)
+        {
+            return before;
+        }
         if let Some(stamp) = seen.leftover.get(name) {
             let is_same = matches!(self.folder.look(name), Ok(Some(now)) if stamp.is_of(&now));
             if is_same {
@@ -376,10 +382,7 @@ impl Breakers {
             Ok(None) => return before,
             Err(error) => return Some(error.to_string()),
         };
-        let last = seen.stamps.insert(name.to_owned(), stamp.clone());
-        if last.is_some_and(|last| last.is_still(&stamp)) {
-            return before;
-        }
+        seen.stamps.insert(name.to_owned(), stamp.clone());
         match self.folder.read(name) {
             Ok(Some(file)) => self.take(seen, &target, &file, &stamp, now),
             Ok(None) => before,

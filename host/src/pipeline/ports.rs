@@ -2,6 +2,7 @@
 //! and the model service, dry runs and replays from a recorded row: the
 //! pipeline cannot tell the difference.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -98,7 +99,11 @@ pub trait Facts: Send + Sync {
     ///
     /// # Errors
     /// See [`Facts::cooldown_last`].
-    fn breaker(&self, targets: &[String], now: TimestampMs) -> Result<Option<Stopped>, FactError>;
+    fn breaker(
+        &self,
+        targets: &[Cow<'static, str>],
+        now: TimestampMs,
+    ) -> Result<Option<Stopped>, FactError>;
 }
 
 /// Who asks, about which event, in which namespaces.

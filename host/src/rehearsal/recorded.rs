@@ -2,6 +2,7 @@
 //! and arguments and is used up in order; a miss is a denial, so that a
 //! rehearsal never reaches the live world by accident.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -99,9 +100,16 @@ impl Facts for RecordedFacts {
         Ok(self.inputs.descendants.unwrap_or(0))
     }
 
-    fn breaker(&self, targets: &[String], _: TimestampMs) -> Result<Option<Stopped>, FactError> {
+    fn breaker(
+        &self,
+        targets: &[Cow<'static, str>],
+        _: TimestampMs,
+    ) -> Result<Option<Stopped>, FactError> {
         let recorded = self.inputs.breakers.iter();
-        Ok(recorded.into_iter().find(|one| targets.contains(&one.target)).cloned())
+        Ok(recorded
+            .into_iter()
+            .find(|one| targets.iter().any(|target| *target == one.target))
+            .cloned())
     }
 }
 

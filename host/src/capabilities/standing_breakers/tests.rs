@@ -37,7 +37,7 @@ impl Test {
     }
 
     fn is_stopped(&self, target: &str, now: TimestampMs) -> bool {
-        self.breakers.stop(&[target.to_owned()], now).is_some()
+        self.breakers.stop(&[target], now).is_some()
     }
 
     /// What became of which, since the last call.
@@ -60,7 +60,7 @@ fn a_dropped_file_stops_and_removing_it_clears_with_the_next_look() {
     assert!(test.is_stopped("global", NOW));
     fs::write(test.path("global.json"), "{\"reason\": \"edited\"}").unwrap();
     test.breakers.look(NOW);
-    let stopped = test.breakers.stop(&["global".to_owned()], NOW).unwrap();
+    let stopped = test.breakers.stop(&["global"], NOW).unwrap();
     assert_eq!(stopped.to_string(), "breaker global: edited");
     let before = test.breakers.went();
     fs::remove_file(test.path("global.json")).unwrap();

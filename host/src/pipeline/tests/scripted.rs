@@ -1,5 +1,6 @@
 //! A world that does as it is told.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -257,7 +258,11 @@ impl Facts for Memory {
         Ok(0)
     }
 
-    fn breaker(&self, _: &[String], _: TimestampMs) -> Result<Option<Stopped>, FactError> {
+    fn breaker(
+        &self,
+        _: &[Cow<'static, str>],
+        _: TimestampMs,
+    ) -> Result<Option<Stopped>, FactError> {
         Ok(None)
     }
 }
