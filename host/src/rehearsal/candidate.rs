@@ -2,6 +2,7 @@
 //! what the record answers, it answers; the rest goes to the model if the
 //! operator said so, and is refused if not.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -180,7 +181,11 @@ impl Facts for CandidateFacts {
         self.usual.descendants(root)
     }
 
-    fn breaker(&self, targets: &[String], now: TimestampMs) -> Result<Option<Stopped>, FactError> {
+    fn breaker(
+        &self,
+        targets: &[Cow<'static, str>],
+        now: TimestampMs,
+    ) -> Result<Option<Stopped>, FactError> {
         self.usual.breaker(targets, now)
     }
 }
