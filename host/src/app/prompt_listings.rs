@@ -77,7 +77,7 @@ pub fn all(
         match at.and_then(|at| prompts.get_mut(at)) {
             Some(listed) => listed.candidate = hash,
             None => {
-                prompts.push(ListedPrompt { candidate: hash, ..unused(candidate.name.clone()) })
+                prompts.push(ListedPrompt { candidate: hash, ..unused(candidate.name.clone()) });
             }
         }
     }

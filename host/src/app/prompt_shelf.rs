@@ -215,7 +215,7 @@ mod tests {
         let shipped =
             PromptFile { prompt: Prompt::from_toml(text).unwrap(), text: text.to_owned() };
         let shelf = laid_out(&[], std::slice::from_ref(&shipped));
-        assert_eq!(shelf.fresh, [shipped.clone()]);
+        assert_eq!(shelf.fresh, std::slice::from_ref(&shipped));
         assert!(shelf.library.get("triage").is_ok() && shelf.candidates.is_empty());
         // Whoever loaded another one has decided.
         let own = kept(&file("triage", GOOD), true);

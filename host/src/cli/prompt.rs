@@ -186,7 +186,7 @@ fn list(listing: &PromptsListing, printer: &Printer) -> anyhow::Result<Outcome> 
             vec![
                 one.name.clone(),
                 or_dash(&one.hash),
-                one.pushed_at.map_or_else(|| "-".to_owned(), |at| at.to_log_form()),
+                one.pushed_at.map_or_else(|| "-".to_owned(), crate::clock::TimestampMs::to_log_form),
                 or_dash(&one.pushed_by),
                 one.versions.to_string(),
                 or_dash(&one.candidate),
