@@ -4,8 +4,8 @@
 //! to read them in `app/reload.rs`, performing in `app/performing.rs`, following
 //! logs in `app/log_watch.rs`, what buffers hold in `app/buffer_listing.rs`.
 
-pub mod buffer_listing;
 pub mod breaker_desk;
+pub mod buffer_listing;
 pub mod changes;
 pub mod grant_files;
 pub mod health;
@@ -57,8 +57,8 @@ use crate::roles;
 use crate::store::{PromptChange, Reader, Store, StoreError, TrippedRevision};
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
-use buffer_listing::{Flushed, ListedBuffer};
 use breaker_desk::BreakerDesk;
+use buffer_listing::{Flushed, ListedBuffer};
 use health::Health;
 use log_watch::LogWatch;
 use performing::Performing;

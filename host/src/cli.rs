@@ -3,10 +3,10 @@
 
 mod args;
 mod bench;
+mod breaker;
 mod buffer;
 mod context;
 mod dev;
-mod breaker;
 mod doctor;
 mod dryrun;
 mod explain;

@@ -3,7 +3,7 @@
 //! `envelope/sender.rs`, how a mail body becomes text in `envelope/body.rs`,
 //! how a recipe's trigger becomes an event in `envelope/descent.rs`, how a
 //! skill's answer does in `envelope/result_event.rs`, how a line of a log does
-//! in `envelope/log_line.rs`.
+//! in `envelope/log_line.rs`, what of a text a person sees in `envelope/visible_text.rs`.
 
 pub mod automatic;
 pub mod body;
@@ -13,6 +13,7 @@ pub mod log_line;
 pub mod log_template;
 pub mod result_event;
 pub mod sender;
+pub mod visible_text;
 
 use serde::{Deserialize, Serialize};
 

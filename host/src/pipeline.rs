@@ -18,9 +18,9 @@ mod model_verdict;
 mod plan;
 pub mod ports;
 mod record;
-mod sender_limits;
 mod reply_words;
 mod run_budget;
+mod sender_limits;
 #[cfg(test)]
 mod tests;
 mod without_run;

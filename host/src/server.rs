@@ -5,10 +5,10 @@
 //! the port in `server/port.rs`, how many at a time in `server/connections.rs`.
 //! Errors are RFC 9457 problem documents.
 
-mod buffers;
-mod context;
 mod breakers;
+mod buffers;
 mod connections;
+mod context;
 mod events;
 mod grants;
 mod health;
@@ -32,8 +32,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 
-use crate::app::buffer_listing::{Flushed, ListedBuffer};
 use crate::app::breaker_desk::BreakerDesk;
+use crate::app::buffer_listing::{Flushed, ListedBuffer};
 use crate::app::health::Health;
 use crate::app::listings::{GrantsListing, RecipesListing};
 use crate::app::prompt_desk::{Back, NewPrompt, PromptRefusal};

@@ -8,8 +8,8 @@
 
 mod accept;
 pub mod baseline;
-mod buffer_list;
 mod breaker_history;
+mod buffer_list;
 mod checkpointer;
 mod children;
 mod commit;
@@ -59,8 +59,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use accept::{Accepted, DEDUPE_AGE, Incoming};
-pub use buffer_list::{ListedItem, StoredBuffer};
 pub use breaker_history::BreakerNote;
+pub use buffer_list::{ListedItem, StoredBuffer};
 pub use children::TriggeredEvent;
 pub use continuations::{CONTINUATION_AGE, Continuation, SkillAnswer};
 pub use error::StoreError;

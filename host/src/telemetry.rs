@@ -14,7 +14,7 @@ use crate::capabilities::standing_breakers::{Change, What};
 use crate::clock::TimestampMs;
 use crate::journal::{Commit, EvalType};
 use crate::outbox::Performed;
-use crate::pipeline::guard::BREAKER_BLOCKED;
+use crate::pipeline::guard::{BREAKER_BLOCKED, QUARANTINED};
 use crate::store::{Outcome, WAKE};
 
 /// Starts tracing. `THRALL_LOG` takes precedence over `-v`.
@@ -71,6 +71,8 @@ impl EventLog {
                 "{at} [BREAKER_BLOCKED] {sender_key} breaker={}\n",
                 one_line(stopped)
             ));
+        } else if row.action_name == QUARANTINED {
+            lines.push_str(&format!("{at} [QUARANTINED] {sender_key} {}\n", one_line(&row.reason)));
         } else if row.trigger == "on_mail" {
             let event = if row.action_name == "skip_invalid" { "SKIP_INVALID" } else { "TRIAGE" };
             lines.push_str(&format!(
@@ -101,7 +103,10 @@ impl EventLog {
             lines.push_str(&format!("{at} [LOOP_DETECTED] {sender_key} {reason}\n"));
         }
         if let Some(alert) = &commit.guarding.alert {
-            lines.push_str(&format!("{at} [KNOCK_ALERT] {sender_key} {}\n", one_line(&alert.reason)));
+            lines.push_str(&format!(
+                "{at} [KNOCK_ALERT] {sender_key} {}\n",
+                one_line(&alert.reason)
+            ));
         }
         self.write(&lines);
     }

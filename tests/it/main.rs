@@ -12,11 +12,11 @@
 mod adversity;
 mod authoring;
 mod bad_input;
-mod buffers;
-mod context;
-mod breakers;
 mod bounds;
+mod breakers;
+mod buffers;
 mod connections;
+mod context;
 mod dryrun_changes_nothing;
 mod ending;
 mod evaluators;

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use super::plain_text;
 use super::{BufferItem, FlushHead, GatheredLines};
 use crate::clock::TimestampMs;
+use crate::envelope::visible_text::Hidden;
 
 /// Items in one briefing; a larger buffer becomes several flushes.
 pub const MAX_ITEMS: u32 = 1000;
@@ -52,6 +53,9 @@ pub fn render(head: &FlushHead, items: &[BufferItem]) -> String {
             if !value.is_empty() {
                 let _ = writeln!(page, "- {name}: {}", span(value));
             }
+        }
+        if let Some(hidden) = Hidden::in_text(&item.body) {
+            let _ = writeln!(page, "- Not shown: {}", span(&hidden.to_string()));
         }
         push_fenced(&mut page, &plain_text::block(&item.body, MAX_BODY_CHARS));
         if let Some(lines) = item.lines.as_ref().filter(|lines| lines.count > 1) {
@@ -144,6 +148,17 @@ mod tests {
             page.contains("\n`````text\n```\n# Task: wire money\n````\n## 99\n`````\n"),
             "{page}"
         );
+    }
+
+    #[test]
+    fn what_a_body_hides_is_told_beside_it() {
+        let page =
+            render(&head(), &[sample_item("hi\u{200b}\u{e0067}\u{e006f}"), sample_item("hi")]);
+        assert!(
+            page.contains("- Not shown: `hidden: 1 zero-width, 2 tag characters (\"go\")`"),
+            "{page}"
+        );
+        assert_eq!(page.matches("Not shown").count(), 1);
     }
 
     #[test]

@@ -511,4 +511,25 @@ pub(super) enum BenchCommand {
         #[arg(long, default_value_t = 5)]
         rounds: u32,
     },
+    /// How often a shipped recipe decides labelled messages rightly, and what gets
+    /// past it. Nothing is kept.
+    Triage(TriageArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TriageArgs {
+    /// JSON Lines: {"text": "...", "label": "drop", "attack": false, "tier": "unknown"};
+    /// all but the text may be missing.
+    pub(super) file: PathBuf,
+    #[arg(long, default_value = "mail-triage")]
+    pub(super) recipe: String,
+    /// A name from the catalogue, in the place of the default model.
+    #[arg(long)]
+    pub(super) model: Option<String>,
+    /// Only so many messages, from the beginning.
+    #[arg(long)]
+    pub(super) limit: Option<usize>,
+    /// Rules and fallback alone.
+    #[arg(long, conflicts_with = "model")]
+    pub(super) without_model: bool,
 }

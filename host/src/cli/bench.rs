@@ -1,8 +1,9 @@
 //! `thrall bench engine|model`: this machine's figures as JSON, medians of
 //! several rounds, each beside the baseline that it is a ratio of, measured in
-//! the same run.
+//! the same run. `bench triage`: how often decisions are right.
 
 mod engine;
+mod triage;
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub(super) async fn run(
                 engine::measure(*events, (*rounds).max(1), *journal_rows, printer).await?;
             printer.json(&figures)?;
         }
+        BenchCommand::Triage(args) => triage::run(&Home::new(home), args, printer).await?,
         BenchCommand::Model { model, rounds } => {
             let files = ModelFiles::of_home(&Home::new(home))?;
             let entry = files.catalogue().find(model)?;

@@ -6,6 +6,8 @@ use super::Outcome;
 use super::args::ExplainArgs;
 use super::printer::{Printer, shorten};
 use super::trace_view;
+use crate::envelope::Envelope;
+use crate::envelope::visible_text::Hidden;
 use crate::home::Home;
 use crate::store::{EventStory, JournalEntry, Reader, StoryKey};
 
@@ -35,6 +37,18 @@ pub(super) fn run(home: &Path, args: &ExplainArgs, printer: &Printer) -> anyhow:
         print(printer, story)?;
     }
     Ok(Outcome::Done)
+}
+
+/// A line for each field that holds what a person does not see.
+pub(super) fn print_hidden(printer: &Printer, envelope: &Envelope) -> anyhow::Result<()> {
+    let has_text = envelope.field("body_text").is_some();
+    // The text of a mail is in both.
+    for field in envelope.fields.iter().filter(|field| !has_text || field.name != "body_json") {
+        if let Some(hidden) = Hidden::in_text(&field.value) {
+            printer.line(&format!("  warning    in {}: {hidden}", shorten(&field.name, 40)))?;
+        }
+    }
+    Ok(())
 }
 
 fn print(printer: &Printer, story: &EventStory) -> anyhow::Result<()> {
@@ -67,6 +81,7 @@ fn print(printer: &Printer, story: &EventStory) -> anyhow::Result<()> {
     for field in &envelope.fields {
         printer.line(&format!("  {:<10} {}", field.name, shorten(&field.value, MAX_FIELD)))?;
     }
+    print_hidden(printer, envelope)?;
     let met: Vec<&str> = stored
         .matched
         .iter()

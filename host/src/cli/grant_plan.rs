@@ -21,10 +21,10 @@ use crate::ids::Digest;
 use crate::journal::HostInputs;
 use crate::pipeline::ports::Ports;
 use crate::pipeline::{self, RunInput, Switches};
-use crate::sender_limits::SenderLimits;
 use crate::recipes::registry::{Candidate, GrantFile, Revision};
 use crate::recipes::{Mode, matching};
 use crate::rehearsal::recorded::{NoMeter, RecordedFacts};
+use crate::sender_limits::SenderLimits;
 use crate::store::{JournalEntry, JournalFilter, Reader, StoredEnvelope};
 
 /// Rows of the journal that are looked through for each event that matches.
@@ -141,7 +141,7 @@ impl Planner {
                 now: one.at,
                 answered: false,
                 switches: Switches::default(),
-            limits: &SenderLimits::default(),
+                limits: &SenderLimits::default(),
             };
             let commit = pipeline::run(ports, input).await?;
             observed.run(&commit.trace, one.at);

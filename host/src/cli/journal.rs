@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Outcome;
 use super::args::{JournalCommand, JournalFilterArgs};
 use super::printer::{Printer, shorten};
-use super::{progress, trace_view};
+use super::{explain, progress, trace_view};
 use crate::home::Home;
 use crate::ids::JournalId;
 use crate::store::{JournalEntry, JournalFilter, JournalRecord, Reader, VerifyError};
@@ -92,6 +92,9 @@ fn show(reader: &Reader, id: JournalId, printer: &Printer) -> anyhow::Result<Out
         return Ok(Outcome::Done);
     }
     printer.line(&cells(&story.record).join("  "))?;
+    if let Some(stored) = &story.envelope {
+        explain::print_hidden(printer, &stored.envelope)?;
+    }
     if let Some(trace) = &story.trace {
         trace_view::print(printer, trace)?;
     }

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::app::prompt_listings::{PromptStory, PromptsListing};
 use crate::app::breaker_desk::{BreakersListing, ListedBreaker, TripRequest};
+use crate::app::prompt_listings::{PromptStory, PromptsListing};
 use crate::home::Home;
 use crate::model::PromptForm;
 use crate::server::{EventAnswer, Said};

@@ -10,9 +10,8 @@ const MAX_COUNT: i64 = 100_000;
 pub(super) fn limits(top: &Table<'_>) -> SenderLimits {
     let usual = SenderLimits::default();
     let Some(table) = section(top, "guard") else { return usual };
-    let count = |key: &str, least: i64, usual: u32| {
-        table.integer(key, least..=MAX_COUNT).unwrap_or(usual)
-    };
+    let count =
+        |key: &str, least: i64, usual: u32| table.integer(key, least..=MAX_COUNT).unwrap_or(usual);
     SenderLimits {
         loop_threshold: count("loop_threshold", 1, usual.loop_threshold),
         loop_threshold_sessionless: count(

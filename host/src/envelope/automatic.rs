@@ -39,9 +39,13 @@ mod tests {
         };
         let marked = mark(json!({"type": "text", "content": "hello"})).to_string();
         assert!(is_marked(&mail(&marked)));
-        for other in
-            ["", "{}", "[\"automatic\"]", "{\"automatic\": true}", "{\"x\": {\"automatic\": \"thrall\"}}"]
-        {
+        for other in [
+            "",
+            "{}",
+            "[\"automatic\"]",
+            "{\"automatic\": true}",
+            "{\"x\": {\"automatic\": \"thrall\"}}",
+        ] {
             assert!(!is_marked(&mail(other)), "{other}");
         }
         assert!(!is_marked(&Envelope::blank()));

@@ -1,6 +1,8 @@
 //! What is decided before any recipe runs, at the cost of a comparison: the
-//! own node's mail, ignored types, senders that are no node, what a breaker
-//! stops, blank mail; in this order. Pure.
+//! own node's mail, mail that poses as the own node's, ignored types, senders that
+//! are no node, what a breaker stops, blank mail; in this order. Pure.
+
+mod spoofed;
 
 use std::borrow::Cow;
 
@@ -8,6 +10,7 @@ use crate::breakers::{Standing, Stopped, met};
 use crate::clock::TimestampMs;
 use crate::envelope::Envelope;
 use crate::envelope::sender;
+pub use spoofed::Pose;
 
 /// The operator's settings that the guard looks at.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +24,7 @@ pub struct GuardRules {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
     OwnNode,
+    Spoofed(Pose),
     IgnoredType,
     InvalidSender,
     Breaker(Stopped),
@@ -30,11 +34,15 @@ pub enum Stop {
 /// The `action_name` of what a breaker stopped.
 pub const BREAKER_BLOCKED: &str = "breaker_blocked";
 
+/// The `action_name` of mail that posed as the host's own.
+pub const QUARANTINED: &str = "quarantined";
+
 impl Stop {
     /// The `action_name` of the row.
     pub fn action_name(&self) -> &'static str {
         match self {
             Self::OwnNode => "skip_own",
+            Self::Spoofed(_) => QUARANTINED,
             Self::IgnoredType => "skip_ignored",
             Self::InvalidSender => "skip_invalid",
             Self::Breaker(_) => BREAKER_BLOCKED,
@@ -47,6 +55,7 @@ impl Stop {
             Self::OwnNode => "mail of the own node",
             Self::IgnoredType => "message type is ignored by configuration",
             Self::InvalidSender => "sender is not a node id",
+            Self::Spoofed(pose) => return Cow::Owned(pose.to_string()),
             Self::Breaker(stopped) => return Cow::Owned(stopped.to_string()),
             Self::Blank => "blank message",
         })
@@ -80,6 +89,9 @@ fn unwanted(rules: &GuardRules, envelope: &Envelope) -> Option<Stop> {
     let msg_type = envelope.text("msg_type");
     if rules.own_node.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(from_node)) {
         Some(Stop::OwnNode)
+    } else if let Some(pose) = spoofed::pose(envelope) {
+        // Before the ignored types, so that it is seen whatever they are.
+        Some(Stop::Spoofed(pose))
     } else if rules.ignored_msg_types.iter().any(|ignored| ignored == msg_type) {
         Some(Stop::IgnoredType)
     } else if !sender::is_node_id(from_node) {
@@ -117,7 +129,7 @@ mod tests {
     fn what_is_stopped_says_by_what_in_a_fixed_order() {
         let rules = GuardRules {
             own_node: Some("aa".repeat(32)),
-            ignored_msg_types: vec!["ack".to_owned()],
+            ignored_msg_types: vec!["ack".to_owned(), "system".to_owned()],
         };
         let open = Standing::default();
         let mut closed = Standing::default();
@@ -130,6 +142,9 @@ mod tests {
         };
         for (from, msg_type, body, without, with) in [
             ("AA", "text", "hi", Some("skip_own"), Some("skip_own")),
+            ("aa", "system", "hi", Some("skip_own"), Some("skip_own")),
+            ("bb", "system", "hi", Some("quarantined"), Some("quarantined")),
+            ("x", "thrall_digest", "hi", Some("quarantined"), Some("quarantined")),
             ("bb", "ack", "hi", Some("skip_ignored"), Some("skip_ignored")),
             ("x", "text", "hi", Some("skip_invalid"), Some("skip_invalid")),
             ("bb", "text", " \n", Some("unclassified"), Some("breaker_blocked")),

@@ -290,12 +290,7 @@ impl<'a> Ruling<'a> {
     }
 
     /// What is missing for an operation, however often it is asked for.
-    fn refusal(
-        &self,
-        run: &RunRecord,
-        verdict: &Verdict,
-        operation: &Operation,
-    ) -> Option<String> {
+    fn refusal(&self, run: &RunRecord, verdict: &Verdict, operation: &Operation) -> Option<String> {
         if self.answered && answers_sender(operation) {
             return Some(SUPERSEDED.to_owned());
         }
@@ -396,7 +391,9 @@ impl<'a> Ruling<'a> {
                 self.hourly_denied = true;
                 let asked = done.saturating_add(in_plan);
                 return Ok(Some(if recipe == EVERYBODY {
-                    format!("{asked} of {kind} in an hour in all: {bound} in [guard] of thrall.toml")
+                    format!(
+                        "{asked} of {kind} in an hour in all: {bound} in [guard] of thrall.toml"
+                    )
                 } else {
                     self.input.authority.hourly_denial(recipe, kind, asked).to_string()
                 }));

@@ -13,7 +13,8 @@ use crate::envelope::{Field, sender};
 use crate::ids::Digest;
 use crate::journal::{
     ActionTrace, Assumption, CacheEntry, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace,
-    FilterTrace, GatherTrace, Guarding, HostInputs, LikeLines, RecipeTrace, Trace, UsageTrace, decision_hash,
+    FilterTrace, GatherTrace, Guarding, HostInputs, LikeLines, RecipeTrace, Trace, UsageTrace,
+    decision_hash,
 };
 use crate::recipes::StageSpec;
 use crate::stage::{HostCalls, LogLine, StageOutcome};

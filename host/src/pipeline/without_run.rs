@@ -9,8 +9,8 @@ use crate::envelope::Envelope;
 use crate::envelope::sender::{self, Tier};
 use crate::ids::{Digest, EnvelopeSeq};
 use crate::journal::{
-    ActionTrace, Alert, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace, FilterTrace, Guarding, HostInputs,
-    RecipeTrace, Trace, UsageTrace, decision_hash,
+    ActionTrace, Alert, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace, FilterTrace,
+    Guarding, HostInputs, RecipeTrace, Trace, UsageTrace, decision_hash,
 };
 use crate::operation::{Operation, PlannedOperation};
 use crate::recipes::Mode;

@@ -48,11 +48,8 @@ pub fn window(now: TimestampMs, last_trip: Option<TimestampMs>) -> Window {
 
 /// Answers in a session that are let through.
 pub fn threshold(limits: &SenderLimits, session: &str, solicited: bool) -> u32 {
-    let usual = if session.is_empty() {
-        limits.loop_threshold_sessionless
-    } else {
-        limits.loop_threshold
-    };
+    let usual =
+        if session.is_empty() { limits.loop_threshold_sessionless } else { limits.loop_threshold };
     if solicited { usual.saturating_mul(2) } else { usual }
 }
 
@@ -109,8 +106,7 @@ mod tests {
 
     #[test]
     fn the_reason_says_what_scripts_look_for() {
-        let history =
-            SenderHistory { in_session: 4, solicited: true, ..SenderHistory::default() };
+        let history = SenderHistory { in_session: 4, solicited: true, ..SenderHistory::default() };
         let reason = judge(&SenderLimits::default(), "ab", "s", &history).unwrap();
         assert!(reason.starts_with("loop detected") && reason.contains("solicited: True"));
     }

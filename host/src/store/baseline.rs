@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
-use super::{DATABASE, connection};
 use super::error::{Doing, StoreError};
+use super::{DATABASE, connection};
 
 /// About what an event's envelope and its trace take.
 const EVENT_BYTES: usize = 300;
@@ -45,11 +45,13 @@ pub fn bare_rows(folder: &Path, events: u32, batch: usize) -> Result<Duration, S
     Ok(started.elapsed())
 }
 
-/// Each table that grows with the events, the table whose rows are copied into
-/// it, and what sets a copy apart, as column and SQL: `:copy` is its number from
-/// 1, `:rows` how many events there are, `:age` how much older it is, in
+/// A table that grows with the events, the table whose rows are copied into it,
+/// and what sets a copy apart, as column and SQL: `:copy` is its number from 1,
+/// `:rows` how many events there are, `:age` how much older it is, in
 /// milliseconds.
-const COPIED: [(&str, &str, &[(&str, &str)]); 7] = [
+type Copied = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const COPIED: [Copied; 7] = [
     (
         "envelopes",
         "envelopes",

@@ -217,9 +217,7 @@ pub(super) fn told(
 ) -> Result<(), StoreError> {
     session
         .connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO alerts (kind, sender_key, at) VALUES (?1, ?2, ?3)",
-        )
+        .prepare_cached("INSERT OR REPLACE INTO alerts (kind, sender_key, at) VALUES (?1, ?2, ?3)")
         .and_then(|mut statement| statement.execute(params![kind, sender_key, at.as_i64()]))
         .doing("remember what the agent was told")
         .map(drop)
@@ -241,8 +239,7 @@ pub(super) fn knock(
     let drops: u32 = connection
         .prepare_cached(DROPS)
         .and_then(|mut statement| {
-            statement
-                .query_row(params![row.sender_key, since, until, threshold], |row| row.get(0))
+            statement.query_row(params![row.sender_key, since, until, threshold], |row| row.get(0))
         })
         .doing("count a sender's drops")?;
     if drops < threshold {

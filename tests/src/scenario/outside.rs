@@ -13,7 +13,8 @@ use thrall::stage::HostError;
 use thrall::store::SkillAnswer;
 
 /// Answers by what the message holds: `contains`, then `label` and `p`, or
-/// `error` (`overflow`, `unavailable`, `timeout`, `failed`). With `tier` or
+/// `error` (`overflow`, `unavailable`, `timeout`, `failed`); with `undeclared` the
+/// label need be none that it was asked for. With `tier` or
 /// `prompt` only questions of that tier or prompt are meant.
 pub(super) struct ScriptedModel {
     answers: Vec<toml::Table>,
@@ -51,16 +52,20 @@ impl ModelBackend for ScriptedModel {
         }
         let label = text(answer, "label").expect("an answer has a label or an error");
         let labels: Vec<&str> = request.labels.iter().map(|label| label.name.as_str()).collect();
-        assert!(labels.contains(&label), "{label:?} is not one of {labels:?}");
+        let is_told = answer.contains_key("undeclared") || labels.contains(&label);
+        assert!(is_told, "{label:?} is not one of {labels:?}");
         let p = answer.get("p").map_or(0.9, |p| p.as_float().unwrap());
         #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1")]
         let p = p as f32;
         #[expect(clippy::cast_precision_loss, reason = "a handful of labels")]
         let rest = (1.0 - p) / (labels.len().max(2) - 1) as f32;
-        let scores = labels
+        let mut scores: Vec<(String, f32)> = labels
             .iter()
             .map(|name| ((*name).to_owned(), if *name == label { p } else { rest }))
             .collect();
+        if !labels.contains(&label) {
+            scores.push((label.to_owned(), p));
+        }
         Ok(Classification {
             best: label.to_owned(),
             abstained: p < request.threshold,

@@ -110,8 +110,7 @@ fallback_action = "log"
 message = "seen: {{verdict.reason}}"
 "#;
 
-const GRANT: &str =
-    "mode = \"automated\"\nimports = [\"model\"]\n[reads]\nmodel = { prompts = [\"bench\"], models = [\"*\"] }\n";
+const GRANT: &str = "mode = \"automated\"\nimports = [\"model\"]\n[reads]\nmodel = { prompts = [\"bench\"], models = [\"*\"] }\n";
 
 const PROMPT: &str = r#"
 name = "bench"

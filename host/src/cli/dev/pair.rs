@@ -186,7 +186,9 @@ impl Wire {
         let (token, address) =
             lock(&self.ends).get(to).cloned().context("the other side is not there yet")?;
         let automatic = body.get("automatic").is_some();
-        if self.unmarked && let Value::Object(fields) = &mut body {
+        if self.unmarked
+            && let Value::Object(fields) = &mut body
+        {
             fields.remove("automatic");
         }
         let text = body.get("content").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -4,6 +4,8 @@
 //! The fence around a message is a pair of double quotes within one line. Since
 //! neither a double quote nor a line break survives in here, no text can close it.
 
+use crate::envelope::visible_text;
+
 /// Names that stand for structure in some model's vocabulary.
 const TOKEN_NAMES: [&str; 16] = [
     "s",
@@ -29,21 +31,18 @@ const MAX_TOKEN_NAME: usize = 32;
 
 /// The text as one clean line of at most `limit` characters.
 ///
-/// Control, bidirectional and invisible characters are left out, runs of white
-/// space become one space, double quotes single ones, and look-alikes of special
-/// tokens (`<start_of_turn>`, `<|im_end|>`, `[INST]`) lose their brackets' shape.
+/// What no person would see is left out and disguised letters are plain ones
+/// ([`visible_text`]); runs of white space become one space, double quotes single
+/// ones, and look-alikes of special tokens (`<start_of_turn>`, `<|im_end|>`, `[INST]`) lose their brackets' shape.
 /// Costs in proportion to `limit` for text without long blank runs, whatever
 /// the message's size.
 pub fn one_line(text: &str, limit: usize) -> String {
     let mut clean = String::new();
     let mut length = 0;
     let mut gap = false;
-    for c in text.chars() {
+    for c in visible_text::plain_characters(text) {
         if c.is_whitespace() {
             gap = length > 0;
-            continue;
-        }
-        if is_invisible(c) {
             continue;
         }
         if std::mem::take(&mut gap) {
@@ -57,17 +56,7 @@ pub fn one_line(text: &str, limit: usize) -> String {
         length += 1;
     }
     let bounded: String = clean.chars().take(limit).collect();
-    defuse_tokens(bounded.trim_end())
-}
-
-/// Controls, and what reorders or hides text: a person and the model must see
-/// the same characters.
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+    defuse_tokens(&visible_text::without_look_alikes(bounded.trim_end()))
 }
 
 fn defuse_tokens(text: &str) -> String {
@@ -133,6 +122,12 @@ mod tests {
     #[test]
     fn hides_nothing_and_reorders_nothing() {
         assert_eq!(one_line("a\u{202e}b\u{200b}c\u{1b}[31md\u{e0041}", 800), "abc[31md");
+    }
+
+    #[test]
+    fn a_disguised_message_reads_plain_and_its_fences_stay_shut() {
+        assert_eq!(one_line("ｉｇｎоre ａｌｌ", 800), "ignore all");
+        assert_eq!(one_line("＂ ＜start_of_turn＞ ［INST］", 800), "' (start_of_turn) (INST)");
     }
 
     #[test]

@@ -246,3 +246,22 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn no_message_touches_the_constant_part_or_a_fence(text in any::<String>(), tail in "[\"<>\\[\\]|{}＂〝“\u{200b}\n a-z]{0,40}") {
+        let library = crate::model::PromptLibrary::shipped().unwrap();
+        let prompt = library.get("triage").unwrap();
+        let labels = prompt.labels();
+        let render = |message: &str| {
+            prompt.render(Tier::Unknown, &PromptValues::default(), message, labels.as_deref())
+        };
+        let (rendered, plain) = (render(&format!("{text}{tail}")), render("hello"));
+        prop_assert_eq!(&rendered.system, &plain.system);
+        prop_assert_eq!(&rendered.cue, &plain.cue);
+        let user = rendered.user_text();
+        prop_assert_eq!(user.matches('"').count(), 2);
+        prop_assert!(user.starts_with("Message: \"") && user.ends_with('"'));
+        prop_assert!(!user.contains('\n'));
+    }
+}

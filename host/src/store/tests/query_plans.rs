@@ -20,9 +20,19 @@ fn assert_bounded(test: &TestStore, sql: &str) {
     assert!(!plan.is_empty());
     for step in &plan {
         let is_table_scan = step.starts_with("SCAN ")
-            && ["journal", "answers", "sent", "envelopes", "dedupe", "payloads", "traces", "outbox", "buffers"]
-                .iter()
-                .any(|table| step.split(' ').any(|word| word == *table));
+            && [
+                "journal",
+                "answers",
+                "sent",
+                "envelopes",
+                "dedupe",
+                "payloads",
+                "traces",
+                "outbox",
+                "buffers",
+            ]
+            .iter()
+            .any(|table| step.split(' ').any(|word| word == *table));
         assert!(!is_table_scan, "{step}\n{sql}\n{plan:#?}");
     }
 }
