@@ -20,7 +20,7 @@ use crate::clock::{Clock, TimestampMs};
 use crate::config::Source;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::{self, Tier, TrustList};
-use crate::envelope::{Envelope, Field, HOST_TRIGGERS, SKILL_REQUEST, descent, result_event};
+use crate::envelope::{Envelope, Field, HOST_TRIGGERS, descent, result_event, sender_field};
 use crate::fault_points::{FaultHook, FaultPoint};
 use crate::grants::Authority;
 use crate::ids::{Digest, EnvelopeSeq};
@@ -451,7 +451,7 @@ fn stamp(
     let mut fields = draft.fields;
     fields.retain(|field| !field.name.to_ascii_lowercase().starts_with("host."));
     if !source.may_assert_sender {
-        disown_sender(&source.name, &mut fields);
+        disown_sender(&source.name, &draft.trigger, &mut fields);
     }
     let envelope = Envelope {
         id,
@@ -488,11 +488,11 @@ fn matched(registry: &Registry, envelope: &Envelope) -> Vec<(String, Digest)> {
 /// A source that may not assert senders must not spend the rate limit or the
 /// reputation of a node that it only names: such a sender gets an id of its
 /// own, the same each time, that no node has.
-fn disown_sender(source: &str, fields: &mut [Field]) {
-    for field in fields
-        .iter_mut()
-        .filter(|field| field.name == "from_node" && sender::is_node_id(&field.value))
-    {
+fn disown_sender(source: &str, trigger: &str, fields: &mut [Field]) {
+    let named = [sender_field(trigger), "from_node"];
+    for field in fields.iter_mut().filter(|field| {
+        named.contains(&field.name.as_str()) && sender::is_node_id(&field.value)
+    }) {
         field.value = Digest::of_parts(&[b"unvouched", source.as_bytes(), field.value.as_bytes()])
             .to_string();
     }
@@ -505,13 +505,44 @@ pub fn tier_of(rules: &EngineRules, envelope: &Envelope) -> Tier {
     if envelope.trigger == result_event::TRIGGER {
         return Tier::Unknown;
     }
-    // Who asks for a skill is its caller: such a question has no other sender.
-    let sender = if envelope.trigger == SKILL_REQUEST { "caller_node" } else { "from_node" };
-    if rules.asserting_sources.iter().any(|source| source == envelope.vouching_source()) {
-        rules.trust.tier_of(envelope.text(sender))
+    if is_vouched_for(rules, envelope) {
+        rules.trust.tier_of(envelope.sender().unwrap_or_default())
     } else {
         Tier::Unknown
     }
+}
+
+/// Whether the source behind an event may say who sent it.
+fn is_vouched_for(rules: &EngineRules, envelope: &Envelope) -> bool {
+    rules.asserting_sources.iter().any(|source| source == envelope.vouching_source())
+}
+
+/// Behind whom a run's failure stands. Whomever a source makes up as senders, it
+/// stays one.
+fn sender_of_run<'a>(
+    rules: &EngineRules,
+    envelope: &'a Envelope,
+    sender_key: &'a str,
+) -> SenderOfRun<'a> {
+    if envelope.trigger == "on_tick" {
+        SenderOfRun::HostMade
+    } else if is_vouched_for(rules, envelope) {
+        SenderOfRun::Node(sender_key)
+    } else {
+        SenderOfRun::Node(envelope.vouching_source())
+    }
+}
+
+/// Bytes of an event from which on a guest may run out of fuel or memory
+/// because of it: a failure says nothing about a recipe then.
+const LARGE_EVENT: usize = 8 * 1024;
+
+/// Whether an event's size explains that the guests of a run failed.
+fn is_too_much(envelope: &Envelope, faults: &[(String, String)]) -> bool {
+    let size: usize = envelope.fields.iter().map(|one| one.name.len() + one.value.len()).sum();
+    size >= LARGE_EVENT
+        && !faults.is_empty()
+        && faults.iter().all(|(_, code)| matches!(code.as_str(), "out-of-fuel" | "out-of-memory"))
 }
 
 impl Shared {
@@ -585,7 +616,14 @@ impl Shared {
                 Some(revision) => {
                     self.run_one(job, rules, &revision, is_last, &mut answered, asker).await?
                 }
-                None => self.write(self.gone(job, rules, &name, digest, is_last)).await?,
+                None => {
+                    let stops = self.write(self.gone(job, rules, &name, digest, is_last)).await?;
+                    if let Some(asker) = asker {
+                        let why = format!("the revision of {name} that had to look at it is gone");
+                        asker.said.push(Answer::block(&why));
+                    }
+                    stops
+                }
             };
             if stops {
                 return Ok(());
@@ -662,7 +700,7 @@ impl Shared {
                     commit.guarding.alert = knock.map(|reason| Alert::knock(&commit.row, reason));
                     self.queue(children, std::mem::take(&mut commit.children));
                     (self.committed)(&commit);
-                    self.watch_for_trips(&commit);
+                    self.watch_for_trips(rules, &job.envelope, &commit);
                     if let Some(asker) = asker {
                         asker.said.extend(answer::of_commit(&commit));
                     }
@@ -726,15 +764,12 @@ impl Shared {
 
     /// Counts failures of guests in a row. A run that called none says nothing
     /// about its recipe.
-    fn watch_for_trips(&self, commit: &Commit) {
+    fn watch_for_trips(&self, rules: &EngineRules, envelope: &Envelope, commit: &Commit) {
         let Commit { row, trace, .. } = commit;
-        if trace.usage.stages.is_empty() {
+        if trace.usage.stages.is_empty() || is_too_much(envelope, &trace.faults) {
             return;
         }
-        let sender = match row.trigger.as_str() {
-            "on_tick" => SenderOfRun::HostMade,
-            _ => SenderOfRun::Node(&row.sender_key),
-        };
+        let sender = sender_of_run(rules, envelope, &row.sender_key);
         let has_failed = !trace.faults.is_empty();
         let trip = lock(&self.trip_wire).record(&row.recipe, &row.revision, sender, has_failed);
         if let Some(trip) = trip {
@@ -804,7 +839,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::envelope::limits;
+    use crate::envelope::{SKILL_REQUEST, limits};
 
     #[test]
     fn what_a_recipe_triggered_is_trusted_as_far_as_its_root() {
@@ -851,6 +886,44 @@ mod tests {
         };
         assert_eq!((tier("bridge", &team), tier("bridge", &blocked)), (Tier::Team, Tier::Blocked));
         assert_eq!((tier("bridge", ""), tier("other", &team)), (Tier::Unknown, Tier::Unknown));
+    }
+
+    #[test]
+    fn a_source_that_may_not_vouch_is_one_sender_whomever_it_names() {
+        let rules = EngineRules {
+            asserting_sources: vec!["mailbox".to_owned()],
+            ..EngineRules::default()
+        };
+        let from = |source: &str| Envelope { source: source.to_owned(), ..Envelope::blank() };
+        let (vouched, made_up) = (from("mailbox"), from("agent"));
+        assert_eq!(sender_of_run(&rules, &vouched, "k1"), SenderOfRun::Node("k1"));
+        for key in ["k1", "k2", "k3"] {
+            assert_eq!(sender_of_run(&rules, &made_up, key), SenderOfRun::Node("agent"));
+        }
+        let tick = Envelope { trigger: "on_tick".to_owned(), ..from("thrall") };
+        assert_eq!(sender_of_run(&rules, &tick, ""), SenderOfRun::HostMade);
+    }
+
+    #[test]
+    fn what_a_large_event_uses_up_says_nothing_about_a_recipe() {
+        let event = |bytes: usize| Envelope {
+            fields: vec![Field::new("body_text", "a".repeat(bytes))],
+            ..Envelope::blank()
+        };
+        let faults = |code: &str| vec![("evaluate".to_owned(), code.to_owned())];
+        assert!(is_too_much(&event(60_000), &faults("out-of-fuel")));
+        assert!(!is_too_much(&event(100), &faults("out-of-fuel")), "it fails on anything");
+        assert!(!is_too_much(&event(60_000), &faults("trapped")));
+        assert!(!is_too_much(&event(60_000), &[]), "a success counts");
+    }
+
+    #[test]
+    fn nobody_speaks_for_a_caller_whom_he_only_names() {
+        let node = "ab".repeat(32);
+        let mut fields = vec![Field::new("caller_node", &node), Field::new("to_node", &node)];
+        disown_sender("agent", SKILL_REQUEST, &mut fields);
+        assert!(fields[0].value != node && sender::is_node_id(&fields[0].value));
+        assert_eq!(fields[1].value, node);
     }
 
     #[test]
