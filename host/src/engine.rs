@@ -25,7 +25,7 @@ use crate::capabilities::busy_model;
 use crate::capabilities::standing_breakers::Breakers;
 use crate::clock::{Clock, TimestampMs};
 use crate::envelope::sender::{Tier, TrustList};
-use crate::envelope::{Envelope, Field, SKILL_REQUEST, descent, result_event};
+use crate::envelope::{Envelope, Field, descent, result_event};
 use crate::fault_points::{FaultHook, FaultPoint};
 use crate::grants::Authority;
 use crate::ids::{Digest, EnvelopeSeq};
@@ -364,10 +364,8 @@ pub fn tier_of(rules: &EngineRules, envelope: &Envelope) -> Tier {
     if envelope.trigger == result_event::TRIGGER {
         return Tier::Unknown;
     }
-    // Who asks for a skill is its caller: such a question has no other sender.
-    let sender = if envelope.trigger == SKILL_REQUEST { "caller_node" } else { "from_node" };
-    if rules.asserting_sources.iter().any(|source| source == envelope.vouching_source()) {
-        rules.trust.tier_of(envelope.text(sender))
+    if is_vouched_for(rules, envelope) {
+        rules.trust.tier_of(envelope.sender().unwrap_or_default())
     } else {
         Tier::Unknown
     }
@@ -379,6 +377,39 @@ async fn until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
+}
+
+/// Whether the source behind an event may say who sent it.
+fn is_vouched_for(rules: &EngineRules, envelope: &Envelope) -> bool {
+    rules.asserting_sources.iter().any(|source| source == envelope.vouching_source())
+}
+
+/// Behind whom a run's failure stands. Whomever a source makes up as senders, it
+/// stays one.
+fn sender_of_run<'a>(
+    rules: &EngineRules,
+    envelope: &'a Envelope,
+    sender_key: &'a str,
+) -> SenderOfRun<'a> {
+    if envelope.trigger == "on_tick" {
+        SenderOfRun::HostMade
+    } else if is_vouched_for(rules, envelope) {
+        SenderOfRun::Node(sender_key)
+    } else {
+        SenderOfRun::Node(envelope.vouching_source())
+    }
+}
+
+/// Bytes of an event from which on a guest may run out of fuel or memory
+/// because of it: a failure says nothing about a recipe then.
+const LARGE_EVENT: usize = 8 * 1024;
+
+/// Whether an event's size explains that the guests of a run failed.
+fn is_too_much(envelope: &Envelope, faults: &[(String, String)]) -> bool {
+    let size: usize = envelope.fields.iter().map(|one| one.name.len() + one.value.len()).sum();
+    size >= LARGE_EVENT
+        && !faults.is_empty()
+        && faults.iter().all(|(_, code)| matches!(code.as_str(), "out-of-fuel" | "out-of-memory"))
 }
 
 impl Shared {
@@ -473,7 +504,14 @@ impl Shared {
                 Some(revision) => {
                     self.run_one(job, rules, &revision, is_last, &mut answered, asker).await?
                 }
-                None => self.write(self.gone(job, rules, &name, digest, is_last)).await?,
+                None => {
+                    let stops = self.write(self.gone(job, rules, &name, digest, is_last)).await?;
+                    if let Some(asker) = asker {
+                        let why = format!("the revision of {name} that had to look at it is gone");
+                        asker.said.push(Answer::block(&why));
+                    }
+                    stops
+                }
             };
             if stops {
                 return Ok(());
@@ -546,7 +584,7 @@ impl Shared {
                     commit.guarding.alert = knock.map(|reason| Alert::knock(&commit.row, reason));
                     self.queue(children, std::mem::take(&mut commit.children));
                     (self.committed)(&commit);
-                    self.watch_for_trips(&commit);
+                    self.watch_for_trips(rules, &job.envelope, &commit);
                     if let Some(asker) = asker {
                         asker.said.extend(answer::of_commit(&commit));
                     }
@@ -610,15 +648,12 @@ impl Shared {
 
     /// Counts failures of guests in a row. A run that called none says nothing
     /// about its recipe.
-    fn watch_for_trips(&self, commit: &Commit) {
+    fn watch_for_trips(&self, rules: &EngineRules, envelope: &Envelope, commit: &Commit) {
         let Commit { row, trace, .. } = commit;
-        if trace.usage.stages.is_empty() {
+        if trace.usage.stages.is_empty() || is_too_much(envelope, &trace.faults) {
             return;
         }
-        let sender = match row.trigger.as_str() {
-            "on_tick" => SenderOfRun::HostMade,
-            _ => SenderOfRun::Node(&row.sender_key),
-        };
+        let sender = sender_of_run(rules, envelope, &row.sender_key);
         let has_failed = !trace.faults.is_empty();
         let trip = lock(&self.trip_wire).record(&row.recipe, &row.revision, sender, has_failed);
         if let Some(trip) = trip {
@@ -688,7 +723,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::envelope::limits;
+    use crate::envelope::{SKILL_REQUEST, limits};
 
     #[test]
     fn what_a_recipe_triggered_is_trusted_as_far_as_its_root() {
@@ -735,5 +770,32 @@ mod tests {
         };
         assert_eq!((tier("bridge", &team), tier("bridge", &blocked)), (Tier::Team, Tier::Blocked));
         assert_eq!((tier("bridge", ""), tier("other", &team)), (Tier::Unknown, Tier::Unknown));
+    }
+
+    #[test]
+    fn a_source_that_may_not_vouch_is_one_sender_whomever_it_names() {
+        let rules =
+            EngineRules { asserting_sources: vec!["mailbox".to_owned()], ..EngineRules::default() };
+        let from = |source: &str| Envelope { source: source.to_owned(), ..Envelope::blank() };
+        let (vouched, made_up) = (from("mailbox"), from("agent"));
+        assert_eq!(sender_of_run(&rules, &vouched, "k1"), SenderOfRun::Node("k1"));
+        for key in ["k1", "k2", "k3"] {
+            assert_eq!(sender_of_run(&rules, &made_up, key), SenderOfRun::Node("agent"));
+        }
+        let tick = Envelope { trigger: "on_tick".to_owned(), ..from("thrall") };
+        assert_eq!(sender_of_run(&rules, &tick, ""), SenderOfRun::HostMade);
+    }
+
+    #[test]
+    fn what_a_large_event_uses_up_says_nothing_about_a_recipe() {
+        let event = |bytes: usize| Envelope {
+            fields: vec![Field::new("body_text", "a".repeat(bytes))],
+            ..Envelope::blank()
+        };
+        let faults = |code: &str| vec![("evaluate".to_owned(), code.to_owned())];
+        assert!(is_too_much(&event(60_000), &faults("out-of-fuel")));
+        assert!(!is_too_much(&event(100), &faults("out-of-fuel")), "it fails on anything");
+        assert!(!is_too_much(&event(60_000), &faults("trapped")));
+        assert!(!is_too_much(&event(60_000), &[]), "a success counts");
     }
 }

@@ -93,6 +93,11 @@ pub struct RootEvent {
     pub source: String,
 }
 
+/// The field that names the sender of a trigger's events.
+pub fn sender_field(trigger: &str) -> &'static str {
+    if trigger == SKILL_REQUEST { "caller_node" } else { "from_node" }
+}
+
 impl Envelope {
     /// An event without content, for questions that are about none.
     pub fn blank() -> Self {
@@ -113,6 +118,12 @@ impl Envelope {
     /// host only passes the sender on.
     pub fn vouching_source(&self) -> &str {
         self.root.as_ref().map_or(&self.source, |root| &root.source)
+    }
+
+    /// Whose event it is, as far as it says so: of a question for a skill who
+    /// calls it, of all others who wrote.
+    pub fn sender(&self) -> Option<&str> {
+        self.field(sender_field(&self.trigger))
     }
 
     /// Whether somebody waits for an answer to it.
@@ -145,9 +156,14 @@ impl Envelope {
         self.lane_of(descent::SOURCE, descent::TRIGGER)
     }
 
+    /// Under what its sender is counted; empty where it has none.
+    pub fn sender_key(&self) -> String {
+        self.sender().map(sender::sender_key).unwrap_or_default()
+    }
+
     fn lane_of(&self, source: &str, trigger: &str) -> String {
-        match self.field("from_node") {
-            Some(from_node) => format!("{source}/{}", sender::sender_key(from_node)),
+        match self.sender() {
+            Some(sender) => format!("{source}/{}", sender::sender_key(sender)),
             // A file that is written to without end does not hold up the others.
             None if trigger == log_line::TRIGGER => {
                 format!("{source}/{trigger}/{}", self.text(log_line::SOURCE_FILE))

@@ -331,6 +331,9 @@ pub struct Delivery {
     /// Wakes an hour that the run's grants allow, by recipe: a buffer that
     /// would pass them waits for its timer.
     pub wake_bounds: Vec<(String, u32)>,
+    /// What is collected makes no buffer flush: a limit on how often led to it.
+    #[serde(default)]
+    pub never_summons: bool,
     /// The agent is woken when a step of the plan comes to nothing.
     pub wake_on_failure: bool,
     /// Where a skill's failures are collected, by skill.

@@ -45,7 +45,7 @@ pub use gathering::{
     COCKPIT_ROUTES, Fact, GatherSource, GatherSpec, JournalAsk, JournalWhat, Take,
 };
 pub use prompt_choice::{PromptChoice, SenderPrompts};
-pub use reading::{Known, MAX_PATTERN_BYTES};
+pub use reading::{Known, MAX_PATTERN_BYTES, canonical_action};
 pub use thresholds::Thresholds;
 
 /// How far a recipe may act.
@@ -345,6 +345,13 @@ impl ActionSpec {
             step.get("type").and_then(Value::as_str).is_some_and(|kind| SILENCING.contains(&kind))
         };
         kinds.iter().any(is_silencing) || SILENCING.contains(&self.name.as_str())
+    }
+
+    /// Whether it can answer a question. What an own component returns is not
+    /// known before it runs.
+    pub fn may_answer(&self) -> bool {
+        let answers = |step: &Value| step.get("type").and_then(Value::as_str) == Some("answer");
+        !self.runs_declared_steps() || self.declared_steps().iter().any(answers)
     }
 
     /// Whether the bundled component runs it, so that what is written is what

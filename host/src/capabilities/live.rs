@@ -45,7 +45,13 @@ impl Answers for LiveAnswers {
         match request {
             HostRequest::ContextGet { session, key } => self
                 .reader
-                .context_value(&scope.context_namespace, session, key, scope.now)
+                .context_value(
+                    &scope.context_namespace,
+                    scope.context_sender.as_deref(),
+                    session,
+                    key,
+                    scope.now,
+                )
                 .map(HostAnswer::Text)
                 .map_err(failed),
             HostRequest::ContextFlag { key } => self
@@ -179,10 +185,11 @@ impl Facts for LiveFacts {
     fn context(
         &self,
         namespace: &str,
+        sender_key: Option<&str>,
         session: &str,
         now: TimestampMs,
     ) -> Result<Vec<Field>, FactError> {
-        self.reader.context(namespace, session, now).map_err(unreadable("context"))
+        self.reader.context(namespace, sender_key, session, now).map_err(unreadable("context"))
     }
 
     fn descendants(&self, root: EnvelopeSeq) -> Result<u32, FactError> {

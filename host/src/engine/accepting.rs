@@ -14,7 +14,7 @@ use crate::clock::TimestampMs;
 use crate::config::Source;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::{self, Tier};
-use crate::envelope::{Envelope, Field, HOST_TRIGGERS, log_line};
+use crate::envelope::{Envelope, Field, HOST_TRIGGERS, log_line, sender_field};
 use crate::fault_points::FaultPoint;
 use crate::ids::Digest;
 use crate::log_tail::Place;
@@ -205,7 +205,7 @@ fn stamp(
     let mut fields = draft.fields;
     fields.retain(|field| !field.name.to_ascii_lowercase().starts_with("host."));
     if !source.may_assert_sender {
-        disown_sender(&source.name, &mut fields);
+        disown_sender(&source.name, &draft.trigger, &mut fields);
     }
     let envelope = Envelope {
         id,
@@ -231,10 +231,11 @@ fn stamp(
 /// A source that may not assert senders must not spend the rate limit or the
 /// reputation of a node that it only names: such a sender gets an id of its
 /// own, the same each time, that no node has.
-fn disown_sender(source: &str, fields: &mut [Field]) {
+fn disown_sender(source: &str, trigger: &str, fields: &mut [Field]) {
+    let named = [sender_field(trigger), "from_node"];
     for field in fields
         .iter_mut()
-        .filter(|field| field.name == "from_node" && sender::is_node_id(&field.value))
+        .filter(|field| named.contains(&field.name.as_str()) && sender::is_node_id(&field.value))
     {
         field.value = Digest::of_parts(&[b"unvouched", source.as_bytes(), field.value.as_bytes()])
             .to_string();
@@ -248,6 +249,16 @@ mod tests {
     use crate::engine::room::Bounds;
     use crate::engine::waiting;
     use crate::engine::{LIVE_SEATING, descent};
+    use crate::envelope::SKILL_REQUEST;
+
+    #[test]
+    fn nobody_speaks_for_a_caller_whom_he_only_names() {
+        let node = "ab".repeat(32);
+        let mut fields = vec![Field::new("caller_node", &node), Field::new("to_node", &node)];
+        disown_sender("agent", SKILL_REQUEST, &mut fields);
+        assert!(fields[0].value != node && sender::is_node_id(&fields[0].value));
+        assert_eq!(fields[1].value, node);
+    }
 
     #[test]
     fn sources_bring_what_they_declare_and_nobody_brings_what_the_host_makes() {

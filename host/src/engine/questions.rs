@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{Engine, SubmitError};
 use crate::config::Source;
+use crate::envelope::Envelope;
 use crate::envelope::json::Draft;
 use crate::ids::EnvelopeSeq;
 use crate::pipeline::answer::{self, Answer};
@@ -38,10 +39,15 @@ impl Engine {
         draft: Draft,
     ) -> Result<(EnvelopeSeq, Answer), SubmitError> {
         let within = self.deadline_of(&draft);
+        let silent = self.silent_guard(&draft);
         let (reply, answered) = oneshot::channel();
         let asker = Asker { said: Vec::new(), reply };
         let accepted = self.submit_for(source, vec![draft], Some(asker), None).await?;
         let seq = accepted.first().map_or(0, crate::store::Accepted::seq);
+        // Not before the recipes that do run were told of it.
+        if let Some(why) = silent {
+            return Ok((seq, self.blocked(seq, &why).await?));
+        }
         let answer = match tokio::time::timeout(within, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => self.blocked(seq, "it could not be decided").await?,
@@ -63,6 +69,16 @@ impl Engine {
             .map(|revision| revision.recipe.trigger.deadline())
             .max()
             .unwrap_or(TriggerSpec::USUAL_DEADLINE)
+    }
+
+    /// Why a recipe that may answer such a question does not look at it.
+    fn silent_guard(&self, draft: &Draft) -> Option<String> {
+        let envelope = Envelope {
+            trigger: draft.trigger.clone(),
+            fields: draft.fields.clone(),
+            ..Envelope::blank()
+        };
+        self.shared.registry.load().silent_guard(&envelope)
     }
 
     async fn blocked(&self, seq: EnvelopeSeq, why: &str) -> Result<Answer, SubmitError> {

@@ -12,8 +12,16 @@ pub const TRIGGER: &str = "on_action";
 pub const SOURCE: &str = "thrall";
 /// The field that holds the name which the recipe gave.
 pub const EVENT_NAME: &str = "event_name";
-/// What a triggered event takes over from the one before it.
-pub const INHERITED: [&str; 2] = ["from_node", "session_id"];
+/// Fields that a triggered event takes over from the one before it, at most.
+pub const MAX_INHERITED: usize = 2;
+/// What it takes over besides its sender.
+const SESSION: &str = "session_id";
+
+/// The sender and the session that a triggered event has from the one before it.
+fn inherited(parent: &Envelope) -> impl Iterator<Item = Field> + '_ {
+    let sender = parent.sender().map(|value| Field::new("from_node", value));
+    sender.into_iter().chain(parent.field(SESSION).map(|value| Field::new(SESSION, value)))
+}
 
 /// The next event of the chain. `fields` hold nothing that is the host's to
 /// set: `operation::host_set_field` has seen them.
@@ -41,10 +49,7 @@ pub(super) fn descend(
     own: impl Iterator<Item = Field>,
     now: TimestampMs,
 ) -> Envelope {
-    let inherited = INHERITED
-        .iter()
-        .filter_map(|name| parent.field(name).map(|value| Field::new(*name, value)));
-    let mut fields: Vec<Field> = inherited.chain(own).collect();
+    let mut fields: Vec<Field> = inherited(parent).chain(own).collect();
     fields.sort_by(|a, b| a.name.cmp(&b.name));
     let root = parent
         .root
@@ -79,10 +84,8 @@ pub fn too_deep(parent: &Envelope) -> Option<String> {
 /// Why the new event would be larger than any event may be, if so.
 pub fn too_large(parent: &Envelope, name: &str, fields: &[Field]) -> Option<String> {
     let own = fields.iter().map(|field| field.name.len() + field.value.len()).sum::<usize>();
-    let inherited = INHERITED
-        .iter()
-        .filter_map(|name| parent.field(name).map(|value| name.len() + value.len()))
-        .sum::<usize>();
+    let inherited =
+        inherited(parent).map(|field| field.name.len() + field.value.len()).sum::<usize>();
     let bytes = own + inherited + EVENT_NAME.len() + name.len();
     let limit = limits::MAX_ENVELOPE_BYTES;
     (bytes > limit).then(|| format!("the event would be {bytes} bytes, the limit is {limit}"))

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Denial, Grant, JournalScope, Need, Permissions};
+use super::{ContextScope, Denial, Grant, JournalScope, Need, Permissions};
 use crate::ids::Digest;
 use crate::stage::{StageLimits, World};
 
@@ -76,6 +76,11 @@ impl Authority {
     /// Whether `context`, `flags` or `breakers` are the common ones.
     pub fn shares(&self, what: &str) -> bool {
         self.grants().all(|grant| grant.permissions.shared.contains(what))
+    }
+
+    /// Whether every grant on the way shows the context of all sessions.
+    pub fn sees_all_context(&self) -> bool {
+        self.grants().all(|grant| grant.permissions.reads.context == ContextScope::All)
     }
 
     pub fn host_calls_per_run(&self) -> u32 {

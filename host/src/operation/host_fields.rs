@@ -59,7 +59,7 @@ pub fn trigger_flaw(operation: &Operation) -> Option<String> {
     if let Some(forged) = host_set_field(operation) {
         return Some(format!("field {:?} is the host's to set", shown(forged)));
     }
-    let most = limits::MAX_FIELDS - descent::INHERITED.len() - 1;
+    let most = limits::MAX_FIELDS - descent::MAX_INHERITED - 1;
     if fields.len() > most {
         return Some(format!("{} fields, a triggered event takes {most}", fields.len()));
     }

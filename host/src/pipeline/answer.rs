@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::Commit;
 use crate::operation::{ANSWER_CODES, Operation};
+use crate::verdict::FilterAnswer;
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,14 +40,27 @@ impl Answer {
     }
 }
 
-/// What a run says to the question, if it says anything that counts.
+/// What a run says to the question. A recipe that acts and had no answer carried
+/// out blocks: whatever kept it from answering is no permission. Only its own
+/// filter component may have no opinion.
 pub fn of_commit(commit: &Commit) -> Option<Answer> {
-    let action = &commit.trace.action;
-    if !(commit.row.mode.acts() && action.executed) {
+    let Commit { row, trace, .. } = commit;
+    if !row.mode.acts() {
         return None;
     }
+    carried_out(commit).or_else(|| {
+        let has_no_opinion = matches!(trace.filter.component, Some(FilterAnswer::Skip { .. }));
+        (!has_no_opinion)
+            .then(|| Answer { recipe: row.recipe.clone(), ..Answer::block(&unanswered(commit)) })
+    })
+}
+
+/// The strictest answer that a run had carried out.
+fn carried_out(commit: &Commit) -> Option<Answer> {
+    let action = &commit.trace.action;
     let answers = action.operations.iter().filter(|planned| planned.is_carried_out());
     answers
+        .filter(|_| action.executed)
         .filter_map(|planned| match &planned.operation {
             Operation::Answer { code, body, reason } => Some(Answer {
                 code: code.clone(),
@@ -57,6 +71,24 @@ pub fn of_commit(commit: &Commit) -> Option<Answer> {
             _ => None,
         })
         .reduce(stricter)
+}
+
+/// Why a run that acts has no answer.
+fn unanswered(commit: &Commit) -> String {
+    let Commit { row, trace, .. } = commit;
+    let recipe = &row.recipe;
+    if trace.filter.decision == "skip" {
+        return format!("{recipe} did not look at it: {}", row.reason);
+    }
+    let denied = trace.action.operations.iter().find_map(|planned| planned.denied_by.as_deref());
+    let why = match denied {
+        Some(missing) => format!("denied, missing: {missing}"),
+        None => trace.action.notes.last().cloned().unwrap_or_else(|| {
+            if trace.action.executed { "it answers nothing" } else { row.reason.as_str() }
+                .to_owned()
+        }),
+    };
+    format!("{recipe} decided {}, which was not carried out: {why}", row.action)
 }
 
 /// The answer to a question that several looked at, in their order.

@@ -8,7 +8,7 @@ use super::ports::Ports;
 use super::record::{RunRecord, host_verdict};
 use crate::envelope::sender::Tier;
 use crate::journal::EvalType;
-use crate::recipes::{Evaluator, EvaluatorKind, Fallback, OnFailure, StageSpec};
+use crate::recipes::{Evaluator, EvaluatorKind, Fallback, OnFailure, StageSpec, canonical_action};
 use crate::stage::{GuestFault, World};
 use crate::verdict::Verdict;
 
@@ -66,11 +66,6 @@ impl Decided {
             notes,
         }
     }
-}
-
-/// `summon` is the seeds' word for wake.
-pub(super) fn canonical_action(action: &str) -> &str {
-    if action == "summon" { "wake" } else { action }
 }
 
 fn declared_action(input: RunInput<'_>, action: &str, notes: &mut Vec<String>) -> String {

@@ -124,11 +124,11 @@ fn over_rate(
     run: &mut RunRecord,
     limit: &RateLimit,
 ) -> Result<Option<Decided>, FactError> {
-    let Some(from_node) = input.envelope.field("from_node") else {
+    let Some(sender) = input.envelope.sender() else {
         return Ok(None);
     };
     let recipe = &input.revision.recipe.name;
-    let sender_key = sender::sender_key(from_node);
+    let sender_key = sender::sender_key(sender);
     let window = Window::before(input.now, Duration::from_secs(limit.window_s));
     let count = ports.facts.rate_count(recipe, &sender_key, window, limit.max)?;
     run.inputs.rate_count = Some(count);
@@ -154,7 +154,11 @@ pub(super) fn session_context(
 ) -> Result<Vec<Field>, FactError> {
     match input.envelope.text("session_id") {
         "" => Ok(Vec::new()),
-        session => ports.facts.context(&run.scope().context_namespace, session, input.now),
+        session => {
+            let scope = run.scope();
+            let sender = scope.context_sender.as_deref();
+            ports.facts.context(&scope.context_namespace, sender, session, input.now)
+        }
     }
 }
 

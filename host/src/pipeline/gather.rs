@@ -163,7 +163,7 @@ fn request_of(
 fn query(input: RunInput<'_>, ask: &JournalAsk) -> JournalQuery {
     let (mut recipe, mut from_node) = (ask.recipe.clone(), None);
     if recipe.is_none() {
-        let sender = input.envelope.field("from_node").filter(|sender| !sender.is_empty());
+        let sender = input.envelope.sender().filter(|sender| !sender.is_empty());
         match (input.authority.journal_scope(), sender) {
             (JournalScope::All, _) => {}
             (JournalScope::Sender, Some(sender)) => from_node = Some(sender.to_owned()),

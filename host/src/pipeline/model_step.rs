@@ -84,7 +84,7 @@ pub(super) fn cache_key(
     run: &RunRecord,
     kind: &EvaluatorKind,
 ) -> Option<Digest> {
-    let (from_node, tier) = (input.envelope.text("from_node"), input.tier);
+    let (from_node, tier) = (input.envelope.sender().unwrap_or_default(), input.tier);
     let questions = match kind {
         EvaluatorKind::Component(_) => return None,
         EvaluatorKind::Llm(spec) => vec![spec.asking(tier, from_node)],

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use super::RunInput;
-use super::evaluate::{Reached, Said, canonical_action};
+use super::evaluate::{Reached, Said};
 use super::model_step::{self, Answer};
 use super::ports::{Ports, PreparedQuestion};
 use super::record::RunRecord;
 use crate::envelope::Field;
 use crate::journal::{CacheEntry, CachedVerdict, EvalType};
-use crate::recipes::{ActionSpec, CascadeSpec, Evaluator, FirstStep, LlmSpec};
+use crate::recipes::{ActionSpec, CascadeSpec, Evaluator, FirstStep, LlmSpec, canonical_action};
 use crate::verdict::Verdict;
 
 /// Asks the one question.
@@ -21,7 +21,7 @@ pub(super) async fn of_model(
     evaluator: &Evaluator,
     spec: &LlmSpec,
 ) -> Said {
-    let asking = spec.asking(input.tier, input.envelope.text("from_node"));
+    let asking = spec.asking(input.tier, input.envelope.sender().unwrap_or_default());
     let prepared = match model_step::prepare(ports, input, run, asking, &[]) {
         Ok(prepared) => prepared,
         Err(error) => return Said::nothing(error.to_string()),
@@ -64,7 +64,7 @@ pub(super) async fn of_cascade(
         }
         Err(why) => notes.push(format!("first step escalated: {why}")),
     }
-    let asking = spec.second.asking(input.tier, input.envelope.text("from_node"));
+    let asking = spec.second.asking(input.tier, input.envelope.sender().unwrap_or_default());
     let second = match model_step::prepare(ports, input, run, asking, &said_first) {
         Ok(prepared) => {
             let stage = format!("{}-second", evaluator.stage);

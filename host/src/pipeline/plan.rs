@@ -384,19 +384,27 @@ impl<'a> Ruling<'a> {
         let window = Window::before(self.input.now, HOUR);
         let in_plan = self.allowed.get(kind).copied().unwrap_or(0);
         let in_all = self.input.limits.in_all(kind).map(|bound| (EVERYBODY, bound));
-        for (recipe, bound) in self.input.authority.hourly(kind).into_iter().chain(in_all) {
+        let is_shared = sender_limits::is_shared(self.input, kind);
+        for (recipe, whole) in self.input.authority.hourly(kind).into_iter().chain(in_all) {
+            let bound = sender_limits::share_of_hour(self.input, kind, whole);
             let done = ports.facts.operation_count(recipe, kind, window, bound)?;
             run.inputs.operation_counts.insert(format!("{recipe}/{kind}"), done);
             if done.saturating_add(in_plan) >= bound {
                 self.hourly_denied = true;
                 let asked = done.saturating_add(in_plan);
-                return Ok(Some(if recipe == EVERYBODY {
+                // Of what would be enough, strangers have one half.
+                let enough = if is_shared { asked.saturating_mul(2) } else { asked };
+                let mut denial = if recipe == EVERYBODY {
                     format!(
-                        "{asked} of {kind} in an hour in all: {bound} in [guard] of thrall.toml"
+                        "{asked} of {kind} in an hour in all: {whole} in [guard] of thrall.toml"
                     )
                 } else {
-                    self.input.authority.hourly_denial(recipe, kind, asked).to_string()
-                }));
+                    self.input.authority.hourly_denial(recipe, kind, enough).to_string()
+                };
+                if is_shared && bound < whole {
+                    denial.push_str(" (unknown senders have half of an hour)");
+                }
+                return Ok(Some(denial));
             }
             run.assumptions.push(Assumption::OperationsBelow {
                 recipe: recipe.to_owned(),

@@ -78,13 +78,15 @@ pub trait Facts: Send + Sync {
     /// See [`Facts::cooldown_last`].
     fn cached(&self, key: &Digest, now: TimestampMs) -> Result<Option<CachedVerdict>, FactError>;
 
-    /// Live context of a session in a namespace: a recipe's own, or the common one.
+    /// Live context of a sender's session in a namespace: a recipe's own, or the
+    /// common one. Without a sender, that of all.
     ///
     /// # Errors
     /// See [`Facts::cooldown_last`].
     fn context(
         &self,
         namespace: &str,
+        sender_key: Option<&str>,
         session: &str,
         now: TimestampMs,
     ) -> Result<Vec<Field>, FactError>;
@@ -117,6 +119,8 @@ pub struct Scope {
     pub now: TimestampMs,
     /// Whose context and flags are meant: the recipe's own, or [`COMMON`].
     pub context_namespace: String,
+    /// Under which sender's key: the event's own, or `None` for that of all.
+    pub context_sender: Option<String>,
     pub flag_namespace: String,
 }
 
@@ -133,10 +137,11 @@ impl Scope {
         Self {
             recipe: recipe.to_owned(),
             session: envelope.text("session_id").to_owned(),
-            from_node: envelope.text("from_node").to_owned(),
+            from_node: envelope.sender().unwrap_or_default().to_owned(),
             is_descendant: envelope.depth > 0,
             now,
             context_namespace: namespace("context"),
+            context_sender: (!authority.sees_all_context()).then(|| envelope.sender_key()),
             flag_namespace: namespace("flags"),
         }
     }

@@ -9,7 +9,7 @@ use super::gate::Gate;
 use super::plan::Planned;
 use super::ports::{EVERYBODY, Ports, Scope};
 use super::{RunInput, sender_limits, without_run};
-use crate::envelope::{Field, sender};
+use crate::envelope::Field;
 use crate::ids::Digest;
 use crate::journal::{
     ActionTrace, Assumption, CacheEntry, Commit, DecisionRow, Delivery, EvalType, EvaluateTrace,
@@ -183,8 +183,8 @@ impl RunRecord {
             revision: input.revision.digest,
             trigger: envelope.trigger.clone(),
             source: envelope.source.clone(),
-            from_node: envelope.text("from_node").to_owned(),
-            sender_key: envelope.field("from_node").map(sender::sender_key).unwrap_or_default(),
+            from_node: envelope.sender().unwrap_or_default().to_owned(),
+            sender_key: envelope.sender_key(),
             session_id: envelope.text("session_id").to_owned(),
             tier: input.tier,
             mode,
@@ -259,6 +259,7 @@ impl RunRecord {
                 context_namespace: self.scope.context_namespace,
                 flag_namespace: self.scope.flag_namespace,
                 wake_bounds: wake_bounds(input),
+                never_summons: planned.rate_limited || decided.eval_type == EvalType::RateLimit,
                 wake_on_failure: planned.wake_on_failure,
                 error_buffers: planned.error_buffers,
                 root: envelope.root.as_ref().map_or(input.seq, |root| root.seq),
@@ -304,7 +305,8 @@ fn action_name(decided: &Decided, planned: &Planned, acts: bool, skipped: bool) 
 fn wake_bounds(input: RunInput<'_>) -> Vec<(String, u32)> {
     let by_recipe = input.authority.hourly("wake").into_iter();
     let in_all = input.limits.in_all("wake").map(|bound| (EVERYBODY, bound));
-    by_recipe.chain(in_all).map(|(recipe, bound)| (recipe.to_owned(), bound)).collect()
+    let share = |bound| sender_limits::share_of_hour(input, "wake", bound);
+    by_recipe.chain(in_all).map(|(recipe, bound)| (recipe.to_owned(), share(bound))).collect()
 }
 
 pub(super) fn micros(duration: Duration) -> u64 {

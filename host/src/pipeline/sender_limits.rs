@@ -7,6 +7,7 @@ use super::RunInput;
 use super::ports::{FactError, Ports};
 use super::record::RunRecord;
 use crate::clock::Window;
+use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, result_event, sender};
 use crate::journal::Assumption;
 use crate::sender_limits::{SenderLimits, loops};
@@ -30,6 +31,19 @@ pub(super) fn counted(envelope: &Envelope) -> Option<(String, &str)> {
     is_mail.then(|| {
         (sender::sender_key(from_node), loops::counted_session(envelope.text("session_id")))
     })
+}
+
+/// How much of a bound on an hour an event may use up. What strangers send ends
+/// at the middle: the rest is kept for the team and for known senders. Events
+/// that nobody sent may use it all.
+pub(super) fn share_of_hour(input: RunInput<'_>, kind: &str, bound: u32) -> u32 {
+    if is_shared(input, kind) { bound.div_ceil(2) } else { bound }
+}
+
+/// Whether a stranger's event asks for what the team needs as well.
+pub(super) fn is_shared(input: RunInput<'_>, kind: &str) -> bool {
+    let is_strange = input.tier == Tier::Unknown && input.envelope.sender().is_some();
+    is_strange && matches!(kind, "wake" | "reply")
 }
 
 /// Looks at an operation that is granted. `in_plan` is what the same plan has

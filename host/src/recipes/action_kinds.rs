@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::placeholders::{self, Stage};
-use super::reading::{Reading, Weight};
+use super::reading::Reading;
 use crate::breakers::Target;
 use crate::envelope::{QUESTIONS, sender};
 use crate::operation;
@@ -258,7 +258,7 @@ fn fixed(reading: &Reading<'_>, text: Placed<&str>, key: &str, whose: &str) {
     match key {
         "buffer" | "error_buffer" | "trigger" => drop(reading.name(text, whose)),
         "target" => check_target(reading, text, whose),
-        "continue_as" => drop(reading.mention(text.at, text.value, whose, Weight::Error)),
+        "continue_as" => reading.mention_continuation(text.at, text.value, whose),
         "to_node" => {
             if text.value.len() != sender::FULL_ID_LEN || !sender::is_node_id(text.value) {
                 let what = format!("{whose} is {:?}", text.value);

@@ -102,7 +102,8 @@ fn evaluate(
             // Rules that do not match mean `log`, as they always have, unless the
             // recipe says what comes after them.
             let is_last = !has_fallback && hotwires.iter().all(|other| other.priority >= priority);
-            if is_last && !table.has("default_action") && !table.has("component") {
+            let logs = is_last && !reading.is_question();
+            if logs && !table.has("default_action") && !table.has("component") {
                 set(&mut stage, "default_action", "log");
             }
             EvaluatorKind::Component(rules_stage(reading, table, &stage)?)
@@ -230,6 +231,8 @@ fn check_rules(reading: &Reading<'_>, table: &Table<'_>) {
         // One that is absent is written out by `with_rule_actions`.
         if let Some(text) = rule.text("action") {
             reading.mention(text.at, text.value, &by, Weight::Error);
+        } else if reading.is_question() && !rule.has("action") {
+            rule.missing("action", "action = \"block\": to log is no answer");
         }
     }
 }

@@ -77,6 +77,13 @@ fn unused(reading: &Reading<'_>, table: &Table<'_>, key: &str, without: &str) {
 }
 
 fn cooldown(reading: &Reading<'_>, table: &Table<'_>, recipe: &str) -> Option<Cooldown> {
+    for key in ["cooldown_key", "cooldown_seconds"].into_iter().filter(|key| table.has(key)) {
+        if reading.is_question() {
+            let what = format!("[filter] {key}: somebody waits for an answer to each question");
+            let expected = "rate_limit_window and rate_limit_max, which block";
+            reading.sink.error_expected(table.at_key(key), what, expected);
+        }
+    }
     if table.has("cooldown_key") && !table.has("cooldown_seconds") {
         table.missing("cooldown_seconds", "cooldown_seconds = 300, beside cooldown_key");
     }

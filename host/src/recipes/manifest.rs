@@ -94,7 +94,11 @@ fn read(sink: &Sink<'_>, name: &str, known: &Known) -> Option<Recipe> {
     let evaluation = evaluate_section::read(&reading, &top);
     let actions = action_section::read(&reading, &top);
     let fallback = validate::fallback(evaluation.fallback, &actions, reading.is_question());
-    validate::check_mentions(sink, reading.take_mentions(), &declared_names(&top, &actions));
+    let mentions = reading.take_mentions();
+    if reading.is_question() {
+        validate::check_answers(sink, &mentions, &actions);
+    }
+    validate::check_mentions(sink, mentions, &declared_names(&top, &actions));
     let canonical_text = canonical::recipe_text(&document);
     Some(Recipe {
         name: name.to_owned(),

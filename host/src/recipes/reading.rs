@@ -52,6 +52,8 @@ pub(super) struct Mention {
     pub(super) action: String,
     pub(super) by: String,
     pub(super) weight: Weight,
+    /// It runs when a skill has answered, whatever led to the question.
+    pub(super) continues: bool,
 }
 
 pub(super) struct Reading<'a> {
@@ -69,7 +71,7 @@ pub(super) struct Reading<'a> {
 const STAMPED: [&str; 4] = ["id", "trigger", "source", "received_at"];
 
 /// `summon` is the earlier word for wake.
-pub(super) fn canonical_action(action: &str) -> &str {
+pub fn canonical_action(action: &str) -> &str {
     if action == "summon" { "wake" } else { action }
 }
 
@@ -163,13 +165,17 @@ impl<'a> Reading<'a> {
 
     pub(super) fn mention(&self, at: usize, action: &str, by: &str, weight: Weight) -> String {
         let action = canonical_action(action).to_owned();
-        self.mentions.borrow_mut().push(Mention {
-            at,
-            action: action.clone(),
-            by: by.to_owned(),
-            weight,
-        });
+        let by = by.to_owned();
+        let mention = Mention { at, action: action.clone(), by, weight, continues: false };
+        self.mentions.borrow_mut().push(mention);
         action
+    }
+
+    /// As [`Self::mention`], for what goes on with the answer of a skill.
+    pub(super) fn mention_continuation(&self, at: usize, action: &str, by: &str) {
+        let (action, by) = (canonical_action(action).to_owned(), by.to_owned());
+        let mention = Mention { at, action, by, weight: Weight::Error, continues: true };
+        self.mentions.borrow_mut().push(mention);
     }
 
     pub(super) fn take_mentions(&self) -> Vec<Mention> {

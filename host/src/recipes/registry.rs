@@ -233,6 +233,9 @@ pub struct Entry {
     /// earlier one, goes on.
     pub waiting: Option<Waiting>,
     retired: Vec<Arc<Revision>>,
+    /// Its grant lets it answer questions and act, or cannot be read: while it
+    /// does not run, the questions that it would see are not let through.
+    stands_guard: bool,
 }
 
 /// A revision that is good and does not run.
@@ -282,6 +285,21 @@ impl Registry {
         let wants =
             |revision: &&Arc<Revision>| matching::matches(&revision.recipe.trigger, envelope);
         self.live.iter().filter(wants).cloned().collect()
+    }
+
+    /// Why a recipe that may answer this question does not look at it: it is
+    /// tripped, suspended, or cannot be read. What the operator has switched off
+    /// guards nothing.
+    pub fn silent_guard(&self, question: &Envelope) -> Option<String> {
+        let is_silent = |entry: &&Entry| {
+            let is_down = !matches!(entry.state, State::Live(_) | State::Disabled);
+            let revision = entry.revision.as_ref();
+            entry.stands_guard
+                && is_down
+                && revision.is_none_or(|one| matching::matches(&one.recipe.trigger, question))
+        };
+        let entry = self.entries.values().find(is_silent)?;
+        Some(format!("{} may answer this, and is {}", entry.name, entry.state.word()))
     }
 
     /// The live revision of a recipe.
@@ -371,6 +389,13 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry 
         Ok(candidate) => (Some(candidate), Vec::new()),
         Err(problems) => (None, problems),
     };
+    let stands_guard = match &grant {
+        GrantFile::Granted(grant, _) => {
+            grant.mode.acts() && grant.permissions.operations.answer.is_some()
+        }
+        GrantFile::Broken(_) => true,
+        GrantFile::Absent => false,
+    };
     let grant = match grant {
         GrantFile::Granted(grant, written) => Ok((grant, written)),
         GrantFile::Absent => Err(format!("needs grant: thrall grant allow {name}")),
@@ -393,6 +418,7 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry 
             rejected: Vec::new(),
             waiting: None,
             retired: Vec::new(),
+            stands_guard,
         };
     }
     let choice = match &grant {
@@ -404,9 +430,10 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry 
         },
     };
     let is_off = present.as_ref().is_some_and(|present| present.recipe.mode == Mode::Disabled);
-    let state = if is_off { State::Disabled } else { choice.state };
+    let state = if is_off { State::Disabled } else { choice.state.clone() };
     let retired = retired(&earlier, choice.revision.as_deref(), held, terms);
-    Entry { name, state, revision: choice.revision, rejected, waiting: choice.waiting, retired }
+    let Choice { revision, waiting, .. } = choice;
+    Entry { name, state, revision, rejected, waiting, retired, stands_guard }
 }
 
 /// Revisions that ran before, newest first, each under the grant that it had.

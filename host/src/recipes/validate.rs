@@ -11,7 +11,7 @@ use crate::strict_toml::{Problem, Sink};
 /// Holds every mentioned action against the declared ones.
 pub(super) fn check_mentions(sink: &Sink<'_>, mentions: Vec<Mention>, declared: &[String]) {
     for mention in mentions.into_iter().filter(|mention| !declared.contains(&mention.action)) {
-        let Mention { at, action, by, weight } = mention;
+        let Mention { at, action, by, weight, .. } = mention;
         let meant =
             nearest(&action, declared.iter().map(String::as_str).chain(action_kinds::words()));
         let problem = Problem {
@@ -33,6 +33,32 @@ pub(super) fn check_mentions(sink: &Sink<'_>, mentions: Vec<Mention>, declared: 
                 let what = format!("{}: the fallback takes its place", problem.what);
                 sink.add_warning(Problem { what, expected: None, ..problem });
             }
+        }
+    }
+}
+
+/// Holds what a question leads to against what gives an answer: whoever asks
+/// would be blocked by all the rest.
+pub(super) fn check_answers(
+    sink: &Sink<'_>,
+    mentions: &[Mention],
+    actions: &BTreeMap<String, ActionSpec>,
+) {
+    let answering = || actions.values().filter(|spec| spec.may_answer());
+    let mute = |mention: &&Mention| {
+        let spec = actions.get(&mention.action);
+        !mention.continues && spec.is_some_and(|spec| !spec.may_answer())
+    };
+    for Mention { at, action, by, weight, .. } in mentions.iter().filter(mute) {
+        let what = format!("{by} leads to {action:?}, which gives whoever asks no answer");
+        let names: Vec<&str> = answering().map(|spec| spec.name.as_str()).collect();
+        let problem = Problem {
+            expected: Some(format!("one of {}", names.join(", "))),
+            ..Problem::at(sink.file(), sink.text(), *at, what)
+        };
+        match weight {
+            Weight::Error => sink.add(problem),
+            Weight::Warning => sink.add_warning(problem),
         }
     }
 }

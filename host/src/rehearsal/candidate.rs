@@ -171,10 +171,11 @@ impl Facts for CandidateFacts {
     fn context(
         &self,
         namespace: &str,
+        sender_key: Option<&str>,
         session: &str,
         now: TimestampMs,
     ) -> Result<Vec<Field>, FactError> {
-        self.usual.context(namespace, session, now)
+        self.usual.context(namespace, sender_key, session, now)
     }
 
     fn descendants(&self, root: EnvelopeSeq) -> Result<u32, FactError> {

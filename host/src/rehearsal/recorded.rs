@@ -87,7 +87,13 @@ impl Facts for RecordedFacts {
         Ok(self.inputs.cached.clone())
     }
 
-    fn context(&self, _: &str, _: &str, _: TimestampMs) -> Result<Vec<Field>, FactError> {
+    fn context(
+        &self,
+        _: &str,
+        _: Option<&str>,
+        _: &str,
+        _: TimestampMs,
+    ) -> Result<Vec<Field>, FactError> {
         Ok(self.inputs.context.clone())
     }
 

@@ -26,8 +26,8 @@ impl Store {
     ///
     /// Operations have an effect only if the mode acts, the trace says that
     /// the action was executed, and the operation was not denied; all of them
-    /// stand in the journal. A compile that flushes its buffer is journaled as
-    /// `compile+summon`. Events that it triggers are written with it.
+    /// stand in the journal. A run that made a buffer flush is journaled as
+    /// `NAME+summon`. Events that it triggers are written with it.
     ///
     /// # Errors
     /// The database cannot be written, the envelope was never accepted, or the
@@ -337,11 +337,11 @@ fn holds(session: &Session, assumption: &Assumption) -> Result<bool, StoreError>
     }
 }
 
-/// What scripts read: a compile that made its buffer flush woke the agent as
-/// well, and says so.
+/// What scripts read: a run that made a buffer flush woke the agent as well, and
+/// says so.
 fn action_name(row: &DecisionRow, has_flushed: bool) -> String {
     let name = &row.action_name;
-    if has_flushed && name == "compile" { format!("{name}+summon") } else { name.clone() }
+    if has_flushed { format!("{name}+summon") } else { name.clone() }
 }
 
 fn append_decision(

@@ -78,22 +78,25 @@ impl Reader {
         Ok(value.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// What a recipe remembers of a session, by key; `namespace` is the recipe's
-    /// name, or what recipes share.
+    /// What a recipe remembers of a sender's session, by key; `namespace` is the
+    /// recipe's name, or what recipes share. Without a sender it is that of all
+    /// senders, of each key the newest.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn context(
         &self,
         namespace: &str,
+        sender_key: Option<&str>,
         session: &str,
         now: TimestampMs,
     ) -> Result<Vec<Field>, StoreError> {
         self.with(|connection| {
             connection
-                .prepare_cached(CONTEXT)
+                .prepare_cached(if sender_key.is_some() { CONTEXT } else { CONTEXT_OF_ALL })
                 .and_then(|mut statement| {
-                    let found = params![session, namespace, now.as_i64(), MAX_CONTEXT_ENTRIES];
+                    let now = now.as_i64();
+                    let found = params![session, namespace, sender_key, now, MAX_CONTEXT_ENTRIES];
                     statement
                         .query_map(found, |row| {
                             Ok(Field { name: row.get(0)?, value: row.get(1)? })
@@ -104,13 +107,14 @@ impl Reader {
         })
     }
 
-    /// One value that a recipe remembers of a session.
+    /// One value of [`Reader::context`].
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn context_value(
         &self,
         namespace: &str,
+        sender_key: Option<&str>,
         session: &str,
         key: &str,
         now: TimestampMs,
@@ -119,9 +123,8 @@ impl Reader {
             connection
                 .prepare_cached(CONTEXT_VALUE)
                 .and_then(|mut statement| {
-                    statement
-                        .query_row(params![session, namespace, key, now.as_i64()], |row| row.get(0))
-                        .optional()
+                    let found = params![session, namespace, sender_key, key, now.as_i64()];
+                    statement.query_row(found, |row| row.get(0)).optional()
                 })
                 .doing("read a session's context")
         })
@@ -159,18 +162,25 @@ const OPERATIONS: &str = "SELECT count(*) FROM (SELECT 1 FROM done
     WHERE recipe = ?1 AND kind = ?2 AND at > ?3 AND at <= ?4 LIMIT ?5)";
 const CACHED: &str = "SELECT value FROM verdict_cache WHERE key = ?1 AND expires_at > ?2";
 const CONTEXT: &str = "SELECT key, value FROM context
-    WHERE session_id = ?1 AND namespace = ?2 AND (expires_at IS NULL OR expires_at > ?3)
-    ORDER BY key LIMIT ?4";
+    WHERE session_id = ?1 AND namespace = ?2 AND sender_key = ?3
+      AND (expires_at IS NULL OR expires_at > ?4)
+    ORDER BY key LIMIT ?5";
+/// Beside a maximum the other columns are those of its row.
+const CONTEXT_OF_ALL: &str = "SELECT key, value, max(created_at) FROM context
+    WHERE session_id = ?1 AND namespace = ?2 AND ?3 IS NULL
+      AND (expires_at IS NULL OR expires_at > ?4)
+    GROUP BY key ORDER BY key LIMIT ?5";
 const CONTEXT_VALUE: &str = "SELECT value FROM context
-    WHERE session_id = ?1 AND namespace = ?2 AND key = ?3
-      AND (expires_at IS NULL OR expires_at > ?4)";
+    WHERE session_id = ?1 AND namespace = ?2 AND (?3 IS NULL OR sender_key = ?3) AND key = ?4
+      AND (expires_at IS NULL OR expires_at > ?5)
+    ORDER BY created_at DESC LIMIT 1";
 const FLAG: &str = "SELECT value FROM flags
     WHERE namespace = ?1 AND key = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
 
 /// For the test that looks at query plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 7] =
-    [COOLDOWN, RATE, OPERATIONS, CACHED, CONTEXT, CONTEXT_VALUE, FLAG];
+pub(super) const STATEMENTS: [&str; 8] =
+    [COOLDOWN, RATE, OPERATIONS, CACHED, CONTEXT, CONTEXT_OF_ALL, CONTEXT_VALUE, FLAG];
 
 pub(super) fn cooldown_last(
     connection: &Connection,

@@ -45,6 +45,8 @@ pub(super) struct Collected {
 /// A value to remember, or to forget if there is none.
 pub(super) struct Memory {
     namespace: String,
+    /// Whose session it is; empty for flags, which are nobody's.
+    sender_key: String,
     session: String,
     key: String,
     value: Option<String>,
@@ -82,7 +84,8 @@ fn effect_of(
         | Operation::Answer { .. }
         | Operation::Trigger { .. } => return Ok(None),
         Operation::Compile { buffer, note, summon_threshold, summon_keywords } => {
-            let words = summon_keywords.iter().map(String::as_str);
+            let summons = !delivery.never_summons;
+            let words = summon_keywords.iter().filter(|_| summons).map(String::as_str);
             let body = &delivery.body_text;
             Effect::Collect(Collected {
                 buffer: buffer.clone(),
@@ -92,12 +95,13 @@ fn effect_of(
                 like: delivery.like.clone(),
                 is_priority: flush_policy::find_word(flush_policy::PRIORITY_WORDS, body).is_some(),
                 keyword: flush_policy::find_word(words, body).map(str::to_owned),
-                summon_threshold: *summon_threshold,
+                summon_threshold: if summons { *summon_threshold } else { 0 },
                 wake_bounds: delivery.wake_bounds.clone(),
             })
         }
         Operation::SetContext { session, key, value, expires_in_s } => Effect::SetContext(Memory {
             namespace: delivery.context_namespace.clone(),
+            sender_key: row.sender_key.clone(),
             session: session.clone(),
             key: key.clone(),
             value: value.clone(),
@@ -105,6 +109,7 @@ fn effect_of(
         }),
         Operation::SetFlag { key, value, expires_in_s } => Effect::SetFlag(Memory {
             namespace: delivery.flag_namespace.clone(),
+            sender_key: String::new(),
             session: String::new(),
             key: key.clone(),
             value: value.clone(),
@@ -377,20 +382,23 @@ fn set_context(session: &Session, row: &DecisionRow, memory: &Memory) -> Result<
         Some(value) => connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO context
-                     (session_id, namespace, key, value, created_at, expires_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                     (session_id, namespace, sender_key, key, value, created_at, expires_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )
             .and_then(|mut statement| {
                 let at = row.at.as_i64();
-                let Memory { namespace, session, key, expires_at, .. } = memory;
-                statement.execute(params![session, namespace, key, value, at, expires_at])
+                let Memory { namespace, sender_key, session, key, expires_at, .. } = memory;
+                statement
+                    .execute(params![session, namespace, sender_key, key, value, at, expires_at])
             }),
         None => connection
             .prepare_cached(
-                "DELETE FROM context WHERE session_id = ?1 AND namespace = ?2 AND key = ?3",
+                "DELETE FROM context
+                 WHERE session_id = ?1 AND namespace = ?2 AND sender_key = ?3 AND key = ?4",
             )
             .and_then(|mut statement| {
-                statement.execute(params![memory.session, memory.namespace, memory.key])
+                let Memory { namespace, sender_key, session, key, .. } = memory;
+                statement.execute(params![session, namespace, sender_key, key])
             }),
     };
     result.doing("set context").map(drop)

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::error::{Doing, StoreError};
 
 /// In order; the position plus one is the schema's version.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     include_str!("../../migrations/V1__initial.sql"),
     include_str!("../../migrations/V2__lineage.sql"),
     include_str!("../../migrations/V3__grants.sql"),
@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: [&str; 8] = [
     include_str!("../../migrations/V6__dropped.sql"),
     include_str!("../../migrations/V7__guard.sql"),
     include_str!("../../migrations/V8__prompt_loads.sql"),
+    include_str!("../../migrations/V9__context_by_sender.sql"),
 ];
 
 /// The newest schema that this program knows.

@@ -179,8 +179,12 @@ fn write(session: &mut Session, review: &Review) -> Result<bool, StoreError> {
         .doing("read a decision")?;
     let Some((envelope_seq, recipe, revision, action)) = reviewed else { return Ok(false) };
     let role = if review.is_operator { "operator" } else { "agent" };
-    // The same action again is no correction.
-    let correction = review.correction.as_deref().filter(|right| *right != action);
+    // The same action again is no correction, whichever word is used for it.
+    let correction = review
+        .correction
+        .as_deref()
+        .map(crate::recipes::canonical_action)
+        .filter(|right| *right != action);
     let state = match (review.is_operator, correction) {
         (false, _) => "open",
         (true, None) => "confirmed",

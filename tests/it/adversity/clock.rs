@@ -184,7 +184,7 @@ async fn what_has_expired_stays_gone_and_ticks_never_run_backwards() {
     let session = format!("s-{}", node(0xd1));
     let known = |service: &Service| {
         let now = service.clock.now();
-        service.app.store.reader().context("memory", &session, now).unwrap().len()
+        service.app.store.reader().context("memory", None, &session, now).unwrap().len()
     };
     assert_eq!(known(&service), 1);
     for at in [START.plus(HOUR), START, START.plus(DAY), later(60)] {

@@ -245,7 +245,13 @@ impl Facts for Memory {
         Ok(self.0.lock().unwrap().get(&key.to_string()).cloned())
     }
 
-    fn context(&self, _: &str, _: &str, _: TimestampMs) -> Result<Vec<Field>, FactError> {
+    fn context(
+        &self,
+        _: &str,
+        _: Option<&str>,
+        _: &str,
+        _: TimestampMs,
+    ) -> Result<Vec<Field>, FactError> {
         Ok(Vec::new())
     }
 

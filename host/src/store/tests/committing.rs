@@ -132,19 +132,23 @@ fn recipes_remember_in_their_own_namespace_until_it_expires() {
         test.commit(run_on(seq, &node('a'), "log", operations));
     };
     let reader = test.store.reader();
+    let key = crate::envelope::sender::sender_key(&node('a'));
+    let whose = Some(key.as_str());
     set("1", "k", Some("v"), Some(60));
     set("2", "j", Some("w"), None);
     let later = NOW.plus(Duration::from_secs(60));
-    assert_eq!(reader.context(RECIPE, "s", NOW).unwrap().len(), 2);
-    assert_eq!(reader.context(RECIPE, "s", later).unwrap()[0].name, "j");
-    assert_eq!(reader.context_value(RECIPE, "s", "k", NOW).unwrap().as_deref(), Some("v"));
+    assert_eq!(reader.context(RECIPE, whose, "s", NOW).unwrap().len(), 2);
+    assert_eq!(reader.context(RECIPE, whose, "s", later).unwrap()[0].name, "j");
+    assert_eq!(reader.context_value(RECIPE, whose, "s", "k", NOW).unwrap().as_deref(), Some("v"));
     assert_eq!(reader.flag(RECIPE, "k", NOW).unwrap().as_deref(), Some("v"));
     assert_eq!(reader.flag(RECIPE, "k", later).unwrap(), None);
     assert_eq!(reader.flag("other", "k", NOW).unwrap(), None);
-    assert!(reader.context("other", "s", NOW).unwrap().is_empty());
+    assert!(reader.context("other", whose, "s", NOW).unwrap().is_empty());
+    assert!(reader.context(RECIPE, Some("another"), "s", NOW).unwrap().is_empty());
+    assert_eq!(reader.context(RECIPE, None, "s", NOW).unwrap().len(), 2);
     set("3", "j", None, None);
     assert_eq!(reader.flag(RECIPE, "j", NOW).unwrap(), None);
-    assert_eq!(reader.context_value(RECIPE, "s", "j", NOW).unwrap(), None);
+    assert_eq!(reader.context_value(RECIPE, whose, "s", "j", NOW).unwrap(), None);
 }
 
 #[test]
