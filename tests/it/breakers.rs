@@ -237,7 +237,7 @@ fn a_trip_that_was_decided_and_not_written_holds_from_the_start() {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let engine = app.engine.clone();
         let deciding = tokio::spawn(async move {
-            engine.run(async { drop(stopped.await) }, Duration::from_secs(10)).await
+            engine.run(async { drop(stopped.await) }, Duration::from_secs(10)).await;
         });
         app.engine.idle().await;
         let ask = draft::parse(question.to_string().as_bytes()).unwrap();
