@@ -159,6 +159,8 @@ impl Row {
     }
 }
 
+/// What was live last is last, also where two went live within a millisecond, or
+/// the clock went back between them.
 fn remember(session: &Session, revision: &Revision) -> Result<(), StoreError> {
     let components = super::commit::to_json(&revision.components, "a list of components")?;
     session
@@ -167,7 +169,8 @@ fn remember(session: &Session, revision: &Revision) -> Result<(), StoreError> {
             "INSERT INTO recipes
                  (name, digest, canonical, components, first_seen, source, grant_text, binding,
                   last_live)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?5)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, max(?5, coalesce((
+                 SELECT max(last_live) + 1 FROM recipes WHERE name = ?1 AND digest <> ?2), ?5)))
              ON CONFLICT (name, digest) DO UPDATE SET source = excluded.source,
                  grant_text = excluded.grant_text, last_live = excluded.last_live",
         )

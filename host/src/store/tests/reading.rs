@@ -197,20 +197,39 @@ async fn a_load_is_a_row_of_the_journal_and_what_comes_with_a_home_is_none() {
     reader.verify(&mut |_, _| ()).unwrap();
 }
 
+fn revision_of(digest: Digest, first_seen: TimestampMs) -> Revision {
+    Revision {
+        name: RECIPE.into(),
+        digest,
+        canonical: "mode = \"manual\"".into(),
+        components: vec![("declarative-rules".into(), digest)],
+        first_seen,
+        source: "mode = \"manual\" # why".into(),
+        grant: "mode = \"manual\"".into(),
+        binding: digest,
+        granted: None,
+    }
+}
+
+#[test]
+fn what_went_live_last_is_last_whatever_the_clock_says() {
+    let digests = [b"a", b"b", b"c", b"d"].map(|text: &[u8; 1]| Digest::of(text));
+    let times = [NOW, NOW, NOW.minus(Duration::from_secs(60)), NOW];
+    let test = TestStore::new();
+    for (digest, at) in digests.into_iter().zip(times) {
+        test.store.remember_revision_blocking(revision_of(digest, at)).unwrap();
+        let newest = &test.store.reader().live_revisions(RECIPE, 1).unwrap()[0];
+        assert_eq!(newest.digest, digest);
+    }
+    // Back to the first: it is the newest again.
+    test.store.remember_revision_blocking(revision_of(digests[0], NOW)).unwrap();
+    assert_eq!(test.store.reader().live_revisions(RECIPE, 1).unwrap()[0].digest, digests[0]);
+}
+
 #[test]
 fn revisions_are_kept_as_first_seen() {
     let test = TestStore::new();
-    let mut one = Revision {
-        name: RECIPE.into(),
-        digest: revision(),
-        canonical: "mode = \"manual\"".into(),
-        components: vec![("declarative-rules".into(), revision())],
-        first_seen: NOW,
-        source: "mode = \"manual\" # why".into(),
-        grant: "mode = \"manual\"".into(),
-        binding: revision(),
-        granted: None,
-    };
+    let mut one = revision_of(revision(), NOW);
     test.store.remember_revision_blocking(one.clone()).unwrap();
     let stored = test.store.reader().revision(RECIPE, &revision()).unwrap();
     assert_eq!(stored.as_ref(), Some(&one));
