@@ -7,6 +7,8 @@ CREATE TABLE answers (
     session_id  TEXT    NOT NULL,
     kind        TEXT    NOT NULL CHECK (kind IN ('wake', 'reply', 'mail')),
     at          INTEGER NOT NULL,
+    -- The event at the beginning: what several recipes make of one mail is one.
+    root        INTEGER NOT NULL,
     -- 0 where a limit or a switch held it back.
     let_through INTEGER NOT NULL
 ) STRICT;

@@ -375,9 +375,15 @@ pub enum Assumption {
     RateBelow { recipe: String, sender_key: String, window: Window, below: u32 },
     /// Fewer than `below` operations of a kind of this recipe.
     OperationsBelow { recipe: String, kind: String, window: Window, below: u32 },
-    /// Fewer than `below` wakes and replies that a sender caused, in one session
-    /// or in all.
-    AnswersBelow { sender_key: String, session: Option<String>, window: Window, below: u32 },
+    /// Fewer than `below` wakes and replies that a sender caused by other events
+    /// than `root`, in one session or in all.
+    AnswersBelow {
+        sender_key: String,
+        session: Option<String>,
+        root: EnvelopeSeq,
+        window: Window,
+        below: u32,
+    },
     /// Fewer than `below` of what a sender caused were let through.
     LetThroughBelow { sender_key: String, window: Window, below: u32 },
     /// The cooldown has not been set since.

@@ -67,6 +67,8 @@ fn more_than_the_hour_allows_is_collected_instead() {
     let home = TestHome::new();
     let grant = "mode = \"automated\"\n[operations]\nwake = { per_hour = 2 }\ncompile = { buffers = [\"default\"] }\n";
     home.recipe_under("x", WAKES, grant);
+    let known: Vec<String> = (0..4).map(|n| format!("\"{}\"", node(0xd0 + n))).collect();
+    home.configure(&format!("[trust_tiers]\nknown = [{}]\n", known.join(", ")));
     let mails = (0..4).map(|n| mail(&format!("m{n}"), &node(0xd0 + n), "hello"));
     home.ingest(&lines(mails)).ok();
     let mut names: Vec<String> =

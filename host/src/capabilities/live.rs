@@ -171,10 +171,11 @@ impl Facts for LiveFacts {
         &self,
         sender_key: &str,
         session: &str,
+        root: EnvelopeSeq,
         now: TimestampMs,
     ) -> Result<SenderHistory, FactError> {
         self.reader
-            .sender_history(sender_key, session, now)
+            .sender_history(sender_key, session, root, now)
             .map_err(unreadable("history of a sender"))
     }
 

@@ -61,7 +61,8 @@ pub trait Facts: Send + Sync {
     ) -> Result<u32, FactError>;
 
     /// What a sender has caused lately; `session` is a
-    /// [`counted one`](crate::sender_limits::loops::counted_session).
+    /// [`counted one`](crate::sender_limits::loops::counted_session). What the event
+    /// `root` led to so far is no other answer than the one that is asked about.
     ///
     /// # Errors
     /// See [`Facts::cooldown_last`].
@@ -69,6 +70,7 @@ pub trait Facts: Send + Sync {
         &self,
         sender_key: &str,
         session: &str,
+        root: EnvelopeSeq,
         now: TimestampMs,
     ) -> Result<SenderHistory, FactError>;
 

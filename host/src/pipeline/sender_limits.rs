@@ -57,9 +57,10 @@ pub(super) fn check(
 ) -> Result<Option<Held>, FactError> {
     let Some((key, session)) = counted(input.envelope) else { return Ok(None) };
     let limits = input.limits;
+    let root = input.envelope.root.as_ref().map_or(input.seq, |root| root.seq);
     let history = match run.inputs.sender_history {
         Some(history) => history,
-        None => ports.facts.sender_history(&key, session, input.now)?,
+        None => ports.facts.sender_history(&key, session, root, input.now)?,
     };
     run.inputs.sender_history = Some(history);
     let window = Window { since: history.since, ..Window::before(input.now, loops::WINDOW) };
@@ -72,7 +73,13 @@ pub(super) fn check(
             [(Some(session.to_owned()), in_session), (None, limits.loop_threshold_sender)]
         {
             let sender_key = key.clone();
-            run.assumptions.push(Assumption::AnswersBelow { sender_key, session, window, below });
+            run.assumptions.push(Assumption::AnswersBelow {
+                sender_key,
+                session,
+                root,
+                window,
+                below,
+            });
         }
     }
     let bound = limits.answers_per_hour_per_node;

@@ -155,9 +155,10 @@ impl Facts for CandidateFacts {
         &self,
         sender_key: &str,
         session: &str,
+        root: EnvelopeSeq,
         now: TimestampMs,
     ) -> Result<SenderHistory, FactError> {
-        self.usual.sender_history(sender_key, session, now)
+        self.usual.sender_history(sender_key, session, root, now)
     }
 
     fn cached(&self, key: &Digest, now: TimestampMs) -> Result<Option<CachedVerdict>, FactError> {

@@ -79,7 +79,13 @@ impl Facts for RecordedFacts {
         Ok(counts.get(&format!("{recipe}/{kind}")).copied().unwrap_or(0).min(cap))
     }
 
-    fn sender_history(&self, _: &str, _: &str, _: TimestampMs) -> Result<SenderHistory, FactError> {
+    fn sender_history(
+        &self,
+        _: &str,
+        _: &str,
+        _: EnvelopeSeq,
+        _: TimestampMs,
+    ) -> Result<SenderHistory, FactError> {
         Ok(self.inputs.sender_history.unwrap_or_default())
     }
 

@@ -83,6 +83,8 @@ struct Prepared {
     assumptions: Vec<Assumption>,
     closes_envelope: bool,
     answers: Vec<Answering>,
+    /// The event at the beginning of the chain.
+    root: EnvelopeSeq,
     looped: Option<Box<Prepared>>,
     knock_threshold: Option<u32>,
 }
@@ -143,6 +145,7 @@ impl Prepared {
             assumptions,
             closes_envelope,
             answers,
+            root: delivery.root,
             looped,
             knock_threshold,
         })
@@ -216,7 +219,7 @@ fn write(session: &mut Session, run: &Prepared) -> Result<CommitOutcome, StoreEr
         reviews::open(session, id, row)?;
     }
     let children = children::insert_all(session, id, &run.children)?;
-    sender_limits::count_answers(session, row, &run.answers)?;
+    sender_limits::count_answers(session, row, run.root, &run.answers)?;
     let looped = match &run.looped {
         Some(beside) => write_beside(session, beside, &envelope)?,
         None => None,
@@ -321,9 +324,9 @@ fn holds(session: &Session, assumption: &Assumption) -> Result<bool, StoreError>
                 super::decision_inputs::operation_count(connection, recipe, kind, *window, *below)?;
             Ok(count < *below)
         }
-        Assumption::AnswersBelow { sender_key, session: counted, window, below } => {
+        Assumption::AnswersBelow { sender_key, session: counted, root, window, below } => {
             let counted = counted.as_deref();
-            Ok(sender_limits::answers(connection, sender_key, counted, *window)? < *below)
+            Ok(sender_limits::answers(connection, sender_key, counted, *root, *window)? < *below)
         }
         Assumption::LetThroughBelow { sender_key, window, below } => {
             Ok(sender_limits::let_through(connection, sender_key, *window)? < *below)

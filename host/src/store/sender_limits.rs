@@ -15,6 +15,7 @@ use super::reader::Reader;
 use super::session::Session;
 use crate::clock::{TimestampMs, Window};
 use crate::envelope::sender;
+use crate::ids::EnvelopeSeq;
 use crate::journal::{Alert, Answering, DecisionRow};
 use crate::sender_limits::loops::{self, SenderHistory};
 use crate::sender_limits::{SenderLimits, knocks};
@@ -37,14 +38,15 @@ impl Reader {
         &self,
         sender_key: &str,
         session: &str,
+        root: EnvelopeSeq,
         now: TimestampMs,
     ) -> Result<SenderHistory, StoreError> {
         self.with(|connection| {
             let window = loops::window(now, last_told(connection, LOOP, sender_key)?);
             Ok(SenderHistory {
                 since: window.since,
-                in_session: answers(connection, sender_key, Some(session), window)?,
-                of_sender: answers(connection, sender_key, None, window)?,
+                in_session: answers(connection, sender_key, Some(session), root, window)?,
+                of_sender: answers(connection, sender_key, None, root, window)?,
                 in_hour: let_through(
                     connection,
                     sender_key,
@@ -56,20 +58,22 @@ impl Reader {
     }
 }
 
-/// Wakes and replies that a sender caused, let through or not.
+/// Events but `root` by which a sender caused wakes and replies, let through or
+/// not.
 pub(super) fn answers(
     connection: &Connection,
     sender_key: &str,
     session: Option<&str>,
+    root: EnvelopeSeq,
     window: Window,
 ) -> Result<u32, StoreError> {
     let (since, until) = (window.since.as_i64(), window.until.as_i64());
     match session {
         Some(session) => connection.prepare_cached(IN_SESSION).and_then(|mut statement| {
-            statement.query_row(params![sender_key, session, since, until], |row| row.get(0))
+            statement.query_row(params![sender_key, session, since, until, root], |row| row.get(0))
         }),
         None => connection.prepare_cached(OF_SENDER).and_then(|mut statement| {
-            statement.query_row(params![sender_key, since, until], |row| row.get(0))
+            statement.query_row(params![sender_key, since, until, root], |row| row.get(0))
         }),
     }
     .doing("count what a sender caused")
@@ -120,10 +124,11 @@ fn last_told(
         .doing("look when the agent was told")
 }
 
-const IN_SESSION: &str = "SELECT count(*) FROM answers INDEXED BY answers_session
-    WHERE sender_key = ?1 AND session_id = ?2 AND at > ?3 AND at <= ?4 AND kind <> 'mail'";
-const OF_SENDER: &str = "SELECT count(*) FROM answers INDEXED BY answers_sender
-    WHERE sender_key = ?1 AND at > ?2 AND at <= ?3 AND kind <> 'mail'";
+const IN_SESSION: &str = "SELECT count(DISTINCT root) FROM answers INDEXED BY answers_session
+    WHERE sender_key = ?1 AND session_id = ?2 AND at > ?3 AND at <= ?4 AND kind <> 'mail'
+        AND root <> ?5";
+const OF_SENDER: &str = "SELECT count(DISTINCT root) FROM answers INDEXED BY answers_sender
+    WHERE sender_key = ?1 AND at > ?2 AND at <= ?3 AND kind <> 'mail' AND root <> ?4";
 const LET_THROUGH: &str = "SELECT count(*) FROM answers INDEXED BY answers_sender
     WHERE sender_key = ?1 AND at > ?2 AND at <= ?3 AND let_through = 1";
 const SENT_TO: &str = "SELECT EXISTS (SELECT 1 FROM sent
@@ -145,6 +150,7 @@ pub(super) const STATEMENTS: [&str; 7] =
 pub(super) fn count_answers(
     session: &Session,
     row: &DecisionRow,
+    root: EnvelopeSeq,
     all: &[Answering],
 ) -> Result<(), StoreError> {
     let counted = loops::counted_session(&row.session_id);
@@ -153,12 +159,19 @@ pub(super) fn count_answers(
         forget(connection, FORGET_ANSWERS, row.at)?;
         connection
             .prepare_cached(
-                "INSERT INTO answers (sender_key, session_id, kind, at, let_through)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO answers (sender_key, session_id, kind, at, let_through, root)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )
             .and_then(|mut statement| {
                 let at = row.at.as_i64();
-                statement.execute(params![row.sender_key, counted, one.kind, at, one.let_through])
+                statement.execute(params![
+                    row.sender_key,
+                    counted,
+                    one.kind,
+                    at,
+                    one.let_through,
+                    root
+                ])
             })
             .doing("count what a sender caused")?;
     }

@@ -237,7 +237,13 @@ impl Facts for Memory {
         Ok(0)
     }
 
-    fn sender_history(&self, _: &str, _: &str, _: TimestampMs) -> Result<SenderHistory, FactError> {
+    fn sender_history(
+        &self,
+        _: &str,
+        _: &str,
+        _: i64,
+        _: TimestampMs,
+    ) -> Result<SenderHistory, FactError> {
         Ok(SenderHistory::default())
     }
 
