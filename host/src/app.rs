@@ -1,6 +1,6 @@
 //! The composition root: from a home and its configuration to running
 //! services. Nothing else constructs live ones. Loading recipes is in
-//! `app/recipe_loading.rs`, which prompts are in use in `app/prompt_shelf.rs`, when
+//! `app/recipe_loading.rs`, which prompts are in use in `app/prompt_use.rs`, when
 //! to read them in `app/reload.rs`, performing in `app/performing.rs`, following
 //! logs in `app/log_watch.rs`, what buffers hold in `app/buffer_listing.rs`.
 
@@ -16,6 +16,7 @@ pub mod performing;
 pub mod prompt_desk;
 pub mod prompt_listings;
 pub mod prompt_shelf;
+mod prompt_use;
 pub mod recipe_loading;
 pub mod reload;
 pub mod reloader;
@@ -54,7 +55,7 @@ use crate::pipeline::ports::{Cockpit, Ports};
 use crate::recipes::registry::{Registry, State, Terms};
 use crate::recipes::trip_wire::Trip;
 use crate::roles;
-use crate::store::{PromptChange, Reader, Store, StoreError, TrippedRevision};
+use crate::store::{Reader, Store, StoreError, TrippedRevision};
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
 use breaker_desk::BreakerDesk;
@@ -62,9 +63,8 @@ use buffer_listing::{Flushed, ListedBuffer};
 use health::Health;
 use log_watch::LogWatch;
 use performing::Performing;
-use prompt_desk::{Back, NewPrompt, PromptRefusal};
-use prompt_listings::PromptsListing;
 use prompt_shelf::Shelf;
+use prompt_use::settle;
 use recipe_loading::RecipeLoader;
 
 /// Everything that a service, or a command that decides, consists of.
@@ -434,7 +434,8 @@ impl App {
                 self.config_problem.store(Arc::default());
             }
             Err(error) => {
-                let problem = format!("thrall.toml is not taken over: {}", in_full(&error));
+                let problem =
+                    format!("thrall.toml is not taken over: {:#}", anyhow::Error::new(error));
                 tracing::warn!("{problem}");
                 self.config_problem.store(Arc::new(vec![problem]));
             }
@@ -457,55 +458,6 @@ impl App {
             tracing::info!("{change}");
         }
         read.is_ok()
-    }
-
-    /// Takes over which prompts are in use now; what runs goes on with its own.
-    async fn read_prompts(&self) -> anyhow::Result<()> {
-        let mut shelf = Shelf::read(&self.home, Some(self.store.reader()))?;
-        settle(&mut shelf, &self.store, self.clock.now()).await?;
-        let before = self.shelf.load_full();
-        for candidate in shelf.candidates.iter().filter(|one| !before.candidates.contains(one)) {
-            tracing::warn!("{}", candidate.line(&self.home));
-        }
-        self.questions.prompts.store(Arc::new(shelf.library.clone()));
-        self.shelf.store(Arc::new(shelf));
-        Ok(())
-    }
-
-    /// Puts a prompt in use: the next question is asked with it. Recipes are
-    /// still to be held against it ([`App::reload`]).
-    ///
-    /// # Errors
-    /// Why the version in use stays.
-    pub async fn load_prompt(&self, new: NewPrompt) -> Result<PromptChange, PromptRefusal> {
-        let change = prompt_desk::load(&self.store, new, self.clock.now()).await?;
-        self.take_over(&change).await;
-        Ok(change)
-    }
-
-    /// Puts an earlier version of a prompt in use again, as [`App::load_prompt`].
-    ///
-    /// # Errors
-    /// Why the version in use stays.
-    pub async fn roll_prompt_back(&self, back: Back) -> Result<PromptChange, PromptRefusal> {
-        let change = prompt_desk::roll_back(&self.store, back, self.clock.now()).await?;
-        self.take_over(&change).await;
-        Ok(change)
-    }
-
-    async fn take_over(&self, change: &PromptChange) {
-        tracing::info!(prompt = change.name, version = change.hash, "prompt in use");
-        if let Err(error) = self.read_prompts().await {
-            tracing::error!(error = format!("{error:#}"), "cannot read prompts");
-        }
-    }
-
-    /// All prompts, as they can be read from outside.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn prompts(&self) -> Result<PromptsListing, StoreError> {
-        prompt_listings::all(&self.home, self.store.reader(), &self.shelf.load().candidates)
     }
 
     /// Writes down which revisions failed too often. True when there are any: the
@@ -699,12 +651,6 @@ async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> 
     }
 }
 
-/// An error with what led to it.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
 /// What holds for all recipes of a home.
 ///
 /// # Errors
@@ -736,14 +682,6 @@ pub async fn registry_of(
     let loaded = deciders.loader.load(reader.as_ref()).await?;
     let terms = terms(config, reader.as_ref())?;
     Ok(Registry::apply(&Registry::default(), loaded.files, &terms))
-}
-
-/// Shipped prompts that are new to the database are in use from now on.
-async fn settle(shelf: &mut Shelf, store: &Store, now: TimestampMs) -> anyhow::Result<()> {
-    for (name, hash) in shelf.settle(store, now).await.context("cannot keep the shipped prompts")? {
-        tracing::info!(prompt = name, version = hash, "the shipped prompt is in use");
-    }
-    Ok(())
 }
 
 /// The source of ticks.
@@ -821,7 +759,8 @@ impl Running {
     }
 }
 
-async fn ended(mut stopped: watch::Receiver<bool>) {
+/// Resolves when the end was asked for.
+pub async fn ended(mut stopped: watch::Receiver<bool>) {
     // An error means that the sender is gone, which is an end as well.
     drop(stopped.wait_for(|stop| *stop).await);
 }

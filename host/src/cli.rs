@@ -32,6 +32,7 @@ mod review;
 mod serve;
 mod socket_client;
 mod status;
+mod temporary_home;
 mod trace_view;
 
 use std::ffi::OsString;

@@ -6,6 +6,7 @@
 
 mod accepting;
 mod continuing;
+mod guest_failures;
 pub mod lanes;
 pub mod questions;
 pub mod room;
@@ -36,7 +37,7 @@ use crate::pipeline::guard::{self, GuardRules, Stop};
 use crate::pipeline::ports::{FactError, Ports};
 use crate::pipeline::{self, RunInput, Switches};
 use crate::recipes::registry::{Registry, Revision};
-use crate::recipes::trip_wire::{SenderOfRun, Trip, TripWire};
+use crate::recipes::trip_wire::{Trip, TripWire};
 use crate::sender_limits::SenderLimits;
 use crate::stage::StageLimits;
 use crate::store::{
@@ -384,34 +385,6 @@ fn is_vouched_for(rules: &EngineRules, envelope: &Envelope) -> bool {
     rules.asserting_sources.iter().any(|source| source == envelope.vouching_source())
 }
 
-/// Behind whom a run's failure stands. Whomever a source makes up as senders, it
-/// stays one.
-fn sender_of_run<'a>(
-    rules: &EngineRules,
-    envelope: &'a Envelope,
-    sender_key: &'a str,
-) -> SenderOfRun<'a> {
-    if envelope.trigger == "on_tick" {
-        SenderOfRun::HostMade
-    } else if is_vouched_for(rules, envelope) {
-        SenderOfRun::Node(sender_key)
-    } else {
-        SenderOfRun::Node(envelope.vouching_source())
-    }
-}
-
-/// Bytes of an event from which on a guest may run out of fuel or memory
-/// because of it: a failure says nothing about a recipe then.
-const LARGE_EVENT: usize = 8 * 1024;
-
-/// Whether an event's size explains that the guests of a run failed.
-fn is_too_much(envelope: &Envelope, faults: &[(String, String)]) -> bool {
-    let size: usize = envelope.fields.iter().map(|one| one.name.len() + one.value.len()).sum();
-    size >= LARGE_EVENT
-        && !faults.is_empty()
-        && faults.iter().all(|(_, code)| matches!(code.as_str(), "out-of-fuel" | "out-of-memory"))
-}
-
 impl Shared {
     /// Runs one job to its end, and lets its lane go on.
     async fn run_waiting(self: Arc<Self>, ticket: Ticket, mut waiting: Waiting) {
@@ -646,23 +619,6 @@ impl Shared {
         self.work.notify_one();
     }
 
-    /// Counts failures of guests in a row. A run that called none says nothing
-    /// about its recipe.
-    fn watch_for_trips(&self, rules: &EngineRules, envelope: &Envelope, commit: &Commit) {
-        let Commit { row, trace, .. } = commit;
-        if trace.usage.stages.is_empty() || is_too_much(envelope, &trace.faults) {
-            return;
-        }
-        let sender = sender_of_run(rules, envelope, &row.sender_key);
-        let has_failed = !trace.faults.is_empty();
-        let trip = lock(&self.trip_wire).record(&row.recipe, &row.revision, sender, has_failed);
-        if let Some(trip) = trip {
-            // Nobody listens in commands that only decide; the next start of a
-            // service counts anew.
-            let _ = self.tripped.send(trip);
-        }
-    }
-
     fn gone(
         &self,
         job: &Job,
@@ -770,32 +726,5 @@ mod tests {
         };
         assert_eq!((tier("bridge", &team), tier("bridge", &blocked)), (Tier::Team, Tier::Blocked));
         assert_eq!((tier("bridge", ""), tier("other", &team)), (Tier::Unknown, Tier::Unknown));
-    }
-
-    #[test]
-    fn a_source_that_may_not_vouch_is_one_sender_whomever_it_names() {
-        let rules =
-            EngineRules { asserting_sources: vec!["mailbox".to_owned()], ..EngineRules::default() };
-        let from = |source: &str| Envelope { source: source.to_owned(), ..Envelope::blank() };
-        let (vouched, made_up) = (from("mailbox"), from("agent"));
-        assert_eq!(sender_of_run(&rules, &vouched, "k1"), SenderOfRun::Node("k1"));
-        for key in ["k1", "k2", "k3"] {
-            assert_eq!(sender_of_run(&rules, &made_up, key), SenderOfRun::Node("agent"));
-        }
-        let tick = Envelope { trigger: "on_tick".to_owned(), ..from("thrall") };
-        assert_eq!(sender_of_run(&rules, &tick, ""), SenderOfRun::HostMade);
-    }
-
-    #[test]
-    fn what_a_large_event_uses_up_says_nothing_about_a_recipe() {
-        let event = |bytes: usize| Envelope {
-            fields: vec![Field::new("body_text", "a".repeat(bytes))],
-            ..Envelope::blank()
-        };
-        let faults = |code: &str| vec![("evaluate".to_owned(), code.to_owned())];
-        assert!(is_too_much(&event(60_000), &faults("out-of-fuel")));
-        assert!(!is_too_much(&event(100), &faults("out-of-fuel")), "it fails on anything");
-        assert!(!is_too_much(&event(60_000), &faults("trapped")));
-        assert!(!is_too_much(&event(60_000), &[]), "a success counts");
     }
 }

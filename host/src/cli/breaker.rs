@@ -82,10 +82,7 @@ fn report<T>(done: Result<T, String>, printer: &Printer, say: impl FnOnce(T) -> 
             printer.talk(&say(done));
             Outcome::Done
         }
-        Err(why) => {
-            printer.talk(&why);
-            Outcome::No
-        }
+        Err(why) => printer.no(&why),
     }
 }
 

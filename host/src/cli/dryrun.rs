@@ -91,8 +91,7 @@ pub(super) async fn run(
         Some(file) => match stand_in(file)? {
             Ok(prompt) => Some(prompt),
             Err(why) => {
-                printer.talk(&why);
-                return Ok(Outcome::No);
+                return Ok(printer.no(&why));
             }
         },
         None => None,
@@ -106,8 +105,7 @@ pub(super) async fn run(
     };
     if let Some(prompt) = &mut stand_in {
         if let Err(why) = stand_in_for(prompt, &revision) {
-            printer.talk(&why);
-            return Ok(Outcome::No);
+            return Ok(printer.no(&why));
         }
         put_in(&deciders, prompt.clone());
     }
@@ -145,10 +143,7 @@ pub(super) async fn run(
         }
         (None, Some(id), _) => match rehearsal.journaled(id).await? {
             Ok(rehearsed) => report(&[rehearsed], true, tried, printer),
-            Err(why) => {
-                printer.talk(&why);
-                Ok(Outcome::No)
-            }
+            Err(why) => Ok(printer.no(&why)),
         },
         (None, None, last) => {
             let filter = JournalFilter {

@@ -349,8 +349,7 @@ fn revoke(home: &Home, name: &str, printer: &Printer) -> anyhow::Result<Outcome>
         printer.talk(&format!("{name} has no grant any more and is suspended"));
         return Ok(Outcome::Done);
     }
-    printer.talk(&format!("{name} has no grant to take away"));
-    Ok(Outcome::No)
+    Ok(printer.no(&format!("{name} has no grant to take away")))
 }
 
 fn history(home: &Home, name: &str, limit: u32, printer: &Printer) -> anyhow::Result<Outcome> {

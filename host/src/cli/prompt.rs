@@ -39,18 +39,18 @@ pub(super) async fn run(
         PromptCommand::Show { name, version } => {
             match Source::of(&home).await?.one(name, version.as_deref()).await? {
                 Ok(story) => show(&story, printer),
-                Err(why) => Ok(no(&why, printer)),
+                Err(why) => Ok(printer.no(&why)),
             }
         }
         PromptCommand::History { name } => match Source::of(&home).await?.one(name, None).await? {
             Ok(story) => history(&story, printer),
-            Err(why) => Ok(no(&why, printer)),
+            Err(why) => Ok(printer.no(&why)),
         },
         PromptCommand::Diff { name, from, to } => {
             let source = Source::of(&home).await?;
             match sides(&home, &source, name, from.as_deref(), to.as_deref()).await? {
                 Ok((old, new)) => diff(name, &old, &new, printer),
-                Err(why) => Ok(no(&why, printer)),
+                Err(why) => Ok(printer.no(&why)),
             }
         }
         PromptCommand::Load { file, name } => {
@@ -133,11 +133,6 @@ fn refused<T>(result: Result<T, PromptRefusal>) -> anyhow::Result<Result<T, Stri
         Err(PromptRefusal::Store(error)) => Err(error.into()),
         Err(refusal) => Ok(Err(refusal.to_string())),
     }
-}
-
-fn no(why: &str, printer: &Printer) -> Outcome {
-    printer.talk(why);
-    Outcome::No
 }
 
 /// A prompt from a file that the user names: bytes, and how to read them.
@@ -324,7 +319,7 @@ fn diff(name: &str, old: &Side, new: &Side, printer: &Printer) -> anyhow::Result
 fn report(done: Result<PromptChange, String>, printer: &Printer) -> anyhow::Result<Outcome> {
     let change = match done {
         Ok(change) => change,
-        Err(why) => return Ok(no(&why, printer)),
+        Err(why) => return Ok(printer.no(&why)),
     };
     if printer.is_json() {
         printer.json(&change)?;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::super::args::TriageArgs;
 use super::super::printer::Printer;
+use super::super::temporary_home::TemporaryHome;
 use super::super::{init, progress};
 use crate::app::{App, Outside};
 use crate::clock::{Clock, SimClock, SystemClock};
@@ -22,7 +23,7 @@ use crate::engine::Pace;
 use crate::envelope::Field;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::Tier;
-use crate::home::{FOLDERS, Home};
+use crate::home::Home;
 use crate::ids::nearest;
 use crate::journal::{Commit, DecisionRow};
 use crate::model::ModelRouter;
@@ -45,9 +46,9 @@ pub(super) async fn run(user: &Home, args: &TriageArgs, printer: &Printer) -> an
         std::fs::read_to_string(&args.file).with_context(|| format!("cannot read {name}"))?;
     let mut samples = samples::parse(&name, &text)?;
     samples.truncate(args.limit.unwrap_or(usize::MAX));
-    let home = TriageHome::new(user, &args.recipe, args.model.as_deref())?;
-    init::bind_grants(&home.0, &[&args.recipe]).await?;
-    let outcomes = decide(&home.0, &args.recipe, args.without_model, &samples).await?;
+    let home = triage_home(user, &args.recipe, args.model.as_deref())?;
+    init::bind_grants(&home.home, &[&args.recipe]).await?;
+    let outcomes = decide(&home.home, &args.recipe, args.without_model, &samples).await?;
     let figures = Figures::of(&args.recipe, &samples, &outcomes);
     if printer.is_json() { printer.json(&figures) } else { figures.print(printer) }
 }
@@ -156,57 +157,40 @@ fn prefix(tier: Tier) -> &'static str {
     }
 }
 
-/// A home with one recipe, gone with the value.
-struct TriageHome(Home);
-
-impl TriageHome {
-    fn new(user: &Home, recipe: &str, model: Option<&str>) -> anyhow::Result<Self> {
-        let path = format!("recipes/{recipe}.toml");
-        if !shipped::FILES.iter().any(|file| file.path == path) {
-            let names = shipped::FILES
-                .iter()
-                .filter_map(|file| file.path.strip_prefix("recipes/")?.strip_suffix(".toml"));
-            let hint = nearest(recipe, names).map(|near| format!("; did you mean {near}?"));
-            bail!("no recipe {recipe:?} is shipped{}", hint.unwrap_or_default());
-        }
-        let root = std::env::temp_dir().join(format!("thrall-bench-{}", uuid::Uuid::now_v7()));
-        let made = Self(Home::new(&root));
-        for (name, _) in FOLDERS {
-            std::fs::create_dir_all(root.join(name))
-                .context("cannot make a folder for the measurement")?;
-        }
-        for file in shipped::FILES {
-            let is_other = (file.path.starts_with("recipes/") || file.path.starts_with("grants/"))
-                && file.path.ends_with(".toml")
-                && !file.path.ends_with(&format!("/{recipe}.toml"));
-            if !is_other {
-                std::fs::write(root.join(file.path), file.content)?;
-            }
-        }
-        std::fs::write(made.0.config_file(), config(model))?;
-        made.lend_models(user)?;
-        Ok(made)
+/// A home with one recipe as it is shipped.
+fn triage_home(user: &Home, recipe: &str, model: Option<&str>) -> anyhow::Result<TemporaryHome> {
+    let path = format!("recipes/{recipe}.toml");
+    if !shipped::FILES.iter().any(|file| file.path == path) {
+        let names = shipped::FILES
+            .iter()
+            .filter_map(|file| file.path.strip_prefix("recipes/")?.strip_suffix(".toml"));
+        let hint = nearest(recipe, names).map(|near| format!("; did you mean {near}?"));
+        bail!("no recipe {recipe:?} is shipped{}", hint.unwrap_or_default());
     }
-
-    /// What the user's own home adds to the shared models.
-    fn lend_models(&self, user: &Home) -> anyhow::Result<()> {
-        let Ok(files) = std::fs::read_dir(user.models()) else { return Ok(()) };
-        for file in files {
-            let file = file?;
-            std::os::unix::fs::symlink(
-                std::path::absolute(file.path())?,
-                self.0.models().join(file.file_name()),
-            )?;
+    let made = TemporaryHome::new()?;
+    let home = &made.home;
+    for file in shipped::FILES {
+        let is_other = (file.path.starts_with("recipes/") || file.path.starts_with("grants/"))
+            && file.path.ends_with(".toml")
+            && !file.path.ends_with(&format!("/{recipe}.toml"));
+        if !is_other {
+            std::fs::write(home.root().join(file.path), file.content)?;
         }
-        Ok(())
     }
+    std::fs::write(home.config_file(), config(model))?;
+    lend_models(user, home)?;
+    Ok(made)
 }
 
-impl Drop for TriageHome {
-    fn drop(&mut self) {
-        // Left behind in the folder for temporary files at worst.
-        drop(std::fs::remove_dir_all(self.0.root()));
+/// What the user's own home adds to the shared models.
+fn lend_models(user: &Home, home: &Home) -> anyhow::Result<()> {
+    let Ok(files) = std::fs::read_dir(user.models()) else { return Ok(()) };
+    for file in files {
+        let file = file?;
+        let lent = home.models().join(file.file_name());
+        std::os::unix::fs::symlink(std::path::absolute(file.path())?, lent)?;
     }
+    Ok(())
 }
 
 fn config(model: Option<&str>) -> String {
@@ -227,16 +211,16 @@ mod tests {
     #[test]
     fn the_measurements_home_is_read_and_goes_with_the_value() {
         let nobody = Home::new("/nowhere");
-        let home = TriageHome::new(&nobody, "mail-triage", Some("a\"b")).unwrap();
-        let root = home.0.root().to_owned();
-        let config = std::fs::read_to_string(home.0.config_file()).unwrap();
+        let home = triage_home(&nobody, "mail-triage", Some("a\"b")).unwrap();
+        let root = home.home.root().to_owned();
+        let config = std::fs::read_to_string(home.home.config_file()).unwrap();
         assert!(config.contains("default = "), "{config}");
         assert!(toml::from_str::<toml::Table>(&config).is_ok(), "{config}");
         assert!(root.join("grants/mail-triage.toml").exists());
         assert!(!root.join("recipes/mail-digest.toml").exists());
         drop(home);
         assert!(!root.exists());
-        let error = TriageHome::new(&nobody, "mail-trige", None).err().unwrap().to_string();
+        let error = triage_home(&nobody, "mail-trige", None).err().unwrap().to_string();
         assert!(error.contains("did you mean mail-triage?"), "{error}");
     }
 }

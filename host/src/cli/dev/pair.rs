@@ -4,7 +4,6 @@
 //! without it the loop detection.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,10 +18,10 @@ use crate::app::reloader::Reloader;
 use crate::app::{App, Outside, Running};
 use crate::cli::printer::Printer;
 use crate::cli::serve::doors;
+use crate::cli::temporary_home::TemporaryHome;
 use crate::cli::{Outcome, init};
 use crate::clock::SystemClock;
 use crate::engine::Pace;
-use crate::home::{FOLDERS, Home};
 use crate::outbox::Node;
 use crate::outbox::node::{Attempt, MailCall, WakeCall};
 
@@ -111,7 +110,8 @@ struct Side {
     running: Running,
     listening: JoinHandle<()>,
     address: SocketAddr,
-    root: PathBuf,
+    /// Last, so that it goes when nothing is in it any more.
+    _home: TemporaryHome,
 }
 
 impl Side {
@@ -120,11 +120,8 @@ impl Side {
         wire: &Arc<Wire>,
         stopped: &watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
-        let root = std::env::temp_dir().join(format!("thrall-pair-{}", uuid::Uuid::now_v7()));
-        let home = Home::new(&root);
-        for (name, _) in FOLDERS {
-            std::fs::create_dir_all(root.join(name)).context("cannot make a temporary home")?;
-        }
+        let temporary = TemporaryHome::new()?;
+        let home = temporary.home.clone();
         let config = format!(
             "[node]\nid = \"{}\"\n[roles]\naccept_advisory = true\n\
              [guard]\nmax_replies_per_hour_per_node = 1000\n\
@@ -144,7 +141,7 @@ impl Side {
         let reloader = Arc::new(Reloader::new(Arc::clone(&app)));
         let listening = tokio::spawn(doors::port(&app, &reloader, listener, stopped)?);
         let running = app.start();
-        Ok(Self { app, running, listening, address, root })
+        Ok(Self { app, running, listening, address, _home: temporary })
     }
 
     fn token(&self) -> anyhow::Result<String> {
@@ -157,8 +154,6 @@ impl Side {
     async fn stop(self) {
         self.running.stop().await;
         drop(self.listening.await);
-        // Left behind in the folder for temporary files at worst.
-        drop(std::fs::remove_dir_all(&self.root));
     }
 }
 

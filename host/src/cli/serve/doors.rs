@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::reloader::Reloader;
-use crate::app::{App, listings};
+use crate::app::{self, App, listings};
 use crate::cli::printer::Printer;
 use crate::roles;
 use crate::server::{self, Door, ServerState, Tokens};
@@ -32,7 +32,7 @@ pub(super) async fn open(
         if let Some(warning) = warning {
             printer.talk(&format!("warning: {warning}"));
         }
-        let (roles, state, stop) = (Arc::clone(&roles), state.clone(), stop(stopped.clone()));
+        let (roles, state, stop) = (Arc::clone(&roles), state.clone(), app::ended(stopped.clone()));
         listeners.spawn(async move { server::listen(listener, state, &door, roles, stop).await });
     }
     if let Some(address) = app.config().http {
@@ -58,7 +58,7 @@ pub(in crate::cli) fn port(
 ) -> anyhow::Result<impl Future<Output = ()> + Send + use<>> {
     let tokens = Tokens::of_home(&app.home, doors(app))?;
     let state = server_state(app, reloader);
-    let stop = stop(stopped.clone());
+    let stop = app::ended(stopped.clone());
     Ok(async move {
         if let Err(error) = server::listen_port(listener, state, tokens, stop).await {
             tracing::error!(%error, "nobody listens on the port");
@@ -69,11 +69,6 @@ pub(in crate::cli) fn port(
 fn doors(app: &App) -> Vec<Door> {
     let built_in = [Door::operator(), Door::agent()];
     built_in.into_iter().chain(app.sources().into_iter().map(Door::source)).collect()
-}
-
-async fn stop(mut stopped: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a stop as well.
-    drop(stopped.wait_for(|stop| *stop).await);
 }
 
 fn server_state(app: &Arc<App>, reloader: &Arc<Reloader>) -> ServerState {
