@@ -33,6 +33,7 @@ mod layers;
 mod limits;
 mod lineage;
 mod log_tail;
+mod measuring;
 mod message_is_data;
 mod modes;
 mod old_scripts;

@@ -11,18 +11,21 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{median, micros, percentile};
+use crate::app::prompt_desk::{self, NewPrompt};
 use crate::app::{App, Outside};
 use crate::breakers::{Standing, Target, Trip};
+use crate::cli::init;
 use crate::cli::printer::Printer;
-use crate::clock::{SystemClock, TimestampMs};
+use crate::cli::temporary_home::TemporaryHome;
+use crate::clock::{Clock, SystemClock, TimestampMs};
 use crate::config::Source;
 use crate::engine::Pace;
 use crate::envelope::json::Draft;
 use crate::envelope::sender::Tier;
 use crate::envelope::{Envelope, Field};
 use crate::grants::Authority;
-use crate::home::{FOLDERS, Home};
 use crate::journal::Commit;
+use crate::model::PromptForm;
 use crate::pipeline::gate::Gate;
 use crate::pipeline::guard::{self, GuardRules};
 use crate::pipeline::ports::Scope;
@@ -31,7 +34,7 @@ use crate::rehearsal::recorded::NoMeter;
 use crate::stage::{
     ComponentId, HostAnswer, HostCalls, HostError, HostRequest, Sandbox, StageLimits,
 };
-use crate::store;
+use crate::store::{self, Store};
 use crate::verdict::Situation;
 use crate::wasm::{SandboxSettings, WasmSandbox};
 
@@ -115,7 +118,7 @@ const GRANT: &str = "mode = \"automated\"\nimports = [\"model\"]\n[reads]\nmodel
 const PROMPT: &str = r#"
 name = "bench"
 version = "1"
-content = "What kind of message is this? {{envelope.body_text}}"
+content = "What kind of message of a {{filter.tier}} sender is this? {{envelope.body_text}}"
 [[kinds]]
 name = "noise"
 action = "drop"
@@ -146,7 +149,7 @@ pub(super) async fn measure(
     };
     for round in 1..=rounds {
         printer.talk(&format!("round {round} of {rounds}: {events} events"));
-        rates.push(throughput(&BenchHome::granted().await?, 0..events).await?);
+        rates.push(throughput(&granted_home().await?, 0..events).await?);
         if let Some(full) = &full {
             let first = SAMPLE + round * events;
             full_rates.push(throughput(full, first..first + events).await?);
@@ -183,39 +186,29 @@ pub(super) async fn measure(
     })
 }
 
-/// A home in a folder of its own, gone with the value.
-struct BenchHome {
-    home: Home,
+/// A home with the measurement's recipe, its prompt and a grant.
+fn bench_home() -> anyhow::Result<TemporaryHome> {
+    let bench = TemporaryHome::new()?;
+    let home = &bench.home;
+    std::fs::write(home.config_file(), CONFIG)?;
+    std::fs::write(home.prompts().join("bench.toml"), PROMPT)?;
+    std::fs::write(home.recipes().join("bench.toml"), RECIPE)?;
+    std::fs::write(home.grants().join("bench.toml"), GRANT)?;
+    Ok(bench)
 }
 
-impl BenchHome {
-    fn new() -> anyhow::Result<Self> {
-        let root = std::env::temp_dir().join(format!("thrall-bench-{}", uuid::Uuid::now_v7()));
-        let home = Home::new(&root);
-        for (name, _) in FOLDERS {
-            std::fs::create_dir_all(root.join(name))
-                .context("cannot make a folder for the measurement")?;
-        }
-        std::fs::write(home.config_file(), CONFIG)?;
-        std::fs::write(home.prompts().join("bench.toml"), PROMPT)?;
-        std::fs::write(home.recipes().join("bench.toml"), RECIPE)?;
-        std::fs::write(home.grants().join("bench.toml"), GRANT)?;
-        Ok(Self { home })
-    }
-
-    /// One whose grant is bound to its recipe, so that events run through it.
-    async fn granted() -> anyhow::Result<Self> {
-        let bench = Self::new()?;
-        crate::cli::init::bind_grants(&bench.home, &["bench"]).await?;
-        Ok(bench)
-    }
-}
-
-impl Drop for BenchHome {
-    fn drop(&mut self) {
-        // Left behind in the folder for temporary files at worst.
-        drop(std::fs::remove_dir_all(self.home.root()));
-    }
+/// One whose prompt is in use and whose grant is bound to its recipe, so that
+/// events run through it.
+async fn granted_home() -> anyhow::Result<TemporaryHome> {
+    let bench = bench_home()?;
+    let now = SystemClock.now();
+    let store = Store::open(&bench.home.state(), now)?;
+    let (form, content) = (PromptForm::Toml, PROMPT.as_bytes().to_vec());
+    let prompt = NewPrompt { name: None, form, content, by: "bench".to_owned() };
+    prompt_desk::load(&store, prompt, now).await?;
+    drop(store);
+    init::bind_grants(&bench.home, &["bench"]).await?;
+    Ok(bench)
 }
 
 fn source() -> Source {
@@ -244,8 +237,8 @@ const SAMPLE: u32 = 2000;
 
 /// A home whose journal has about `rows` rows: a sample that ran through the
 /// engine, and copies of its rows, each batch an hour older.
-async fn full_home(rows: u32) -> anyhow::Result<BenchHome> {
-    let bench = BenchHome::granted().await?;
+async fn full_home(rows: u32) -> anyhow::Result<TemporaryHome> {
+    let bench = granted_home().await?;
     throughput(&bench, 0..SAMPLE).await?;
     let copies = rows / SAMPLE;
     let state = bench.home.state();
@@ -254,7 +247,7 @@ async fn full_home(rows: u32) -> anyhow::Result<BenchHome> {
 }
 
 /// Events per second, from the first submission to the last durable decision.
-async fn throughput(bench: &BenchHome, numbers: Range<u32>) -> anyhow::Result<f64> {
+async fn throughput(bench: &TemporaryHome, numbers: Range<u32>) -> anyhow::Result<f64> {
     let app = App::open(bench.home.clone(), Arc::new(SystemClock), Pace::Live).await?;
     ensure!(
         app.health().recipes_live == 1,
@@ -282,7 +275,7 @@ async fn throughput(bench: &BenchHome, numbers: Range<u32>) -> anyhow::Result<f6
 
 /// Milliseconds from submission to the durable decision, at a steady rate.
 async fn latencies(events: u32, rate: f64) -> anyhow::Result<Vec<f64>> {
-    let bench = BenchHome::granted().await?;
+    let bench = granted_home().await?;
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let observer = Box::new(move |commit: &Commit| {
         // The receiver lives until the measurement is over.
@@ -325,13 +318,13 @@ async fn latencies(events: u32, rate: f64) -> anyhow::Result<Vec<f64>> {
 }
 
 fn bare_rows(events: u32) -> anyhow::Result<f64> {
-    let bench = BenchHome::new()?;
+    let bench = bench_home()?;
     let took = store::baseline::bare_rows(&bench.home.state(), events, BATCH)?;
     Ok(f64::from(events) / took.as_secs_f64())
 }
 
 fn fsync() -> anyhow::Result<f64> {
-    let bench = BenchHome::new()?;
+    let bench = bench_home()?;
     let one_by_one = 50;
     let took = store::baseline::bare_rows(&bench.home.state(), one_by_one, 1)?;
     Ok(micros(took) / f64::from(one_by_one) / 2.0 / 1000.0)
@@ -346,7 +339,7 @@ struct SandboxFigures {
 }
 
 async fn sandbox(rounds: u32) -> anyhow::Result<SandboxFigures> {
-    let bench = BenchHome::new()?;
+    let bench = bench_home()?;
     let sandbox = WasmSandbox::new(SandboxSettings {
         cache_folder: bench.home.code_cache(),
         worker_program: std::env::current_exe()?,
