@@ -30,7 +30,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::buffers::FlushRules;
+use crate::buffers::{Flush, FlushRules};
 use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
 use crate::capabilities::meter::LiveMeter;
@@ -92,6 +92,7 @@ pub struct App {
     logs: tokio::sync::Mutex<LogWatch>,
     /// Revisions that failed too often and are still live.
     trips: Mutex<mpsc::UnboundedReceiver<Trip>>,
+    faults: FaultHook,
     started: std::time::Instant,
 }
 
@@ -294,7 +295,7 @@ impl App {
             artifacts,
             Arc::clone(&breakers),
             node,
-            faults,
+            Arc::clone(&faults),
         )));
         let performing = Performing {
             performer,
@@ -321,6 +322,7 @@ impl App {
             shelf: ArcSwap::from_pointee(shelf),
             logs: tokio::sync::Mutex::default(),
             trips: Mutex::new(trips),
+            faults,
             started: std::time::Instant::now(),
         };
         for candidate in &app.shelf.load().candidates {
@@ -381,7 +383,7 @@ impl App {
             return;
         }
         let rules = FlushRules { dry_run: config.dry_run, ..config.compilation.clone() };
-        let due = self.store.flush_due(self.clock.now(), rules).await;
+        let due = self.store.flush_due(self.clock.now(), rules, &self.faults).await;
         if let Err(error) = due {
             tracing::error!(%error, "cannot flush buffers, tried again");
         }
@@ -403,7 +405,7 @@ impl App {
     /// When the database cannot be written.
     pub async fn flush_buffer(&self, name: String) -> Result<Flushed, StoreError> {
         let dry_run = self.config().dry_run;
-        flush_buffer(&self.store, name, self.clock.now(), dry_run).await
+        flush_buffer(&self.store, name, self.clock.now(), dry_run, &self.faults).await
     }
 
     /// Takes away what recipes were to remember until now.
@@ -634,9 +636,10 @@ pub async fn flush_buffer(
     name: String,
     now: TimestampMs,
     dry_run: bool,
+    faults: &FaultHook,
 ) -> Result<Flushed, StoreError> {
-    let flushes = store.flush_buffer(name.clone(), now, dry_run).await?;
-    let briefings = flushes.into_iter().map(|head| head.artifact).collect();
+    let flush = store.flush_buffer(name.clone(), now, dry_run, faults).await?;
+    let briefings = flush.iter().flat_map(Flush::artifacts).collect();
     Ok(Flushed { buffer: name, briefings })
 }
 

@@ -97,6 +97,25 @@ pub struct FlushHead {
     pub buffer: String,
     pub cause: String,
     pub at: TimestampMs,
-    /// File name in the artifacts folder.
-    pub artifact: String,
+}
+
+impl FlushHead {
+    /// The file of one of its briefings, in the artifacts folder; they count from 0.
+    pub fn artifact(&self, part: u32) -> String {
+        briefing::file_name(self, part)
+    }
+}
+
+/// A flush with all of its briefings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flush {
+    pub head: FlushHead,
+    /// How many they are.
+    pub parts: u32,
+}
+
+impl Flush {
+    pub fn artifacts(&self) -> impl Iterator<Item = String> {
+        (0..self.parts).map(|part| self.head.artifact(part))
+    }
 }

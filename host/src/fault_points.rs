@@ -12,6 +12,8 @@ pub enum FaultPoint {
     Decided,
     /// A run is written, nothing of it is performed.
     Committed,
+    /// A flush has taken some of its buffer, and has no wake yet.
+    FlushBegun,
     /// A briefing is on disk, its row is still pending.
     BriefingWritten,
     /// An attempt is marked, no byte has gone out.
@@ -25,10 +27,11 @@ pub enum FaultPoint {
 }
 
 impl FaultPoint {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Accepted,
         Self::Decided,
         Self::Committed,
+        Self::FlushBegun,
         Self::BriefingWritten,
         Self::AttemptMarked,
         Self::NodeAnswered,

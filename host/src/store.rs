@@ -24,6 +24,7 @@ mod error;
 mod event_story;
 mod failed_steps;
 mod flush;
+mod flush_rows;
 mod forgetting;
 mod grant_history;
 mod host_answers;

@@ -12,6 +12,7 @@ use crate::app;
 use crate::app::buffer_listing::{self, Filler, Flushed, ListedBuffer};
 use crate::clock::{Clock, SystemClock, TimestampMs};
 use crate::config::Config;
+use crate::fault_points;
 use crate::home::Home;
 use crate::store::{ListedItem, Reader, Store};
 
@@ -168,7 +169,9 @@ async fn flush(home: &Home, name: &str, printer: &Printer) -> anyhow::Result<Out
             let config = Config::load(&home.config_file())?;
             let now = SystemClock.now();
             let store = Store::open(&home.state(), now)?;
-            let flushed = app::flush_buffer(&store, name.to_owned(), now, config.dry_run).await?;
+            let faults = fault_points::none();
+            let flushed =
+                app::flush_buffer(&store, name.to_owned(), now, config.dry_run, &faults).await?;
             if flushed.briefings.is_empty() {
                 drop(store);
                 let why = unknown(home, name).await?;

@@ -209,22 +209,23 @@ impl Performer {
     /// Writing the same briefing again gives the same file: after a crash
     /// between file and database nothing is there twice.
     fn write_briefing(&self, row: &OutboxRow, now: TimestampMs) -> Result<Outcome, StoreError> {
-        let flush = match row.flush_id {
-            Some(id) => self.store.reader().flush(id)?,
+        let part = row.ordinal;
+        let briefing = match row.flush_id {
+            Some(id) => self.store.reader().briefing(id, part)?,
             None => None,
         };
-        let Some((head, items)) = flush else {
+        let Some((head, items)) = briefing else {
             return Ok(Outcome::Failed { detail: "its flush is not in the database".to_owned() });
         };
-        let page = briefing::render(&head, &items);
-        Ok(match self.artifacts.write(&head.artifact, page.as_bytes()) {
+        let (page, artifact) = (briefing::render(&head, part, &items), head.artifact(part));
+        Ok(match self.artifacts.write(&artifact, page.as_bytes()) {
             Ok(()) => {
                 (self.faults)(FaultPoint::BriefingWritten);
                 let digest = Digest::of(page.as_bytes());
-                Outcome::Done { detail: format!("artifacts/{} sha256:{digest}", head.artifact) }
+                Outcome::Done { detail: format!("artifacts/{artifact} sha256:{digest}") }
             }
             Err(error) => Outcome::Retry {
-                detail: format!("cannot write artifacts/{}: {error}", head.artifact),
+                detail: format!("cannot write artifacts/{artifact}: {error}"),
                 not_before: now.plus(retry_after(row.attempts)),
             },
         })

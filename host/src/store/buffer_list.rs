@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::error::{Doing, StoreError};
-use super::flush::{ITEM, item};
+use super::flush_rows::{ITEM, item};
 use super::reader::{Reader, unsigned};
 use crate::buffers::BufferItem;
 use crate::clock::TimestampMs;

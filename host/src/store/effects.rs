@@ -8,6 +8,7 @@ use super::continuations::{self, NewContinuation};
 use super::decision_inputs;
 use super::error::{Doing, StoreError};
 use super::flush::{self, Origin};
+use super::flush_rows;
 use super::outbox_rows::{self, NewRow, WAKE};
 use super::session::Session;
 use crate::buffers::{flush_policy, wake_body};
@@ -279,42 +280,49 @@ fn collect(
     collected: &Collected,
     origin: &Origin,
 ) -> Result<bool, StoreError> {
-    if !add_to_like(session, row, collected)? {
-        add_item(session, journal_id, row, collected)?;
-    }
+    let item = match add_to_like(session, row, collected)? {
+        Some(item) => item,
+        None => add_item(session, journal_id, row, collected)?,
+    };
     let threshold = collected.summon_threshold;
-    let gathered =
-        if threshold > 0 { flush::gathered(session, &collected.buffer, threshold)? } else { 0 };
+    let gathered = if threshold > 0 {
+        flush_rows::gathered(session, &collected.buffer, threshold)?
+    } else {
+        0
+    };
     match flush_policy::after_compile(collected.keyword.as_deref(), threshold, gathered) {
         Some(_) if !may_wake(session, row.at, &collected.wake_bounds)? => Ok(false),
-        Some(cause) => flush::flush_once(session, &collected.buffer, &cause, origin),
+        Some(cause) => flush::flush_once(session, &collected.buffer, &cause, item, origin),
         None => Ok(false),
     }
 }
 
 /// Counts a line of a log with those of its kind that the same recipe has
-/// collected and that wait still. False where it is the first.
+/// collected and that wait still. Returns their item; none where it is the first.
 fn add_to_like(
     session: &Session,
     row: &DecisionRow,
     collected: &Collected,
-) -> Result<bool, StoreError> {
-    let Some(LikeLines { file, template }) = &collected.like else { return Ok(false) };
-    let counted = session
+) -> Result<Option<i64>, StoreError> {
+    let Some(LikeLines { file, template }) = &collected.like else { return Ok(None) };
+    session
         .connection
         .prepare_cached(
             "UPDATE buffers SET lines = lines + 1, last_at = ?5, last_body = ?6,
                  priority = max(priority, ?7)
              WHERE buffer = ?1 AND template = ?2 AND file = ?3 AND recipe = ?4
-                 AND flush_id IS NULL AND template IS NOT NULL",
+                 AND flush_id IS NULL AND template IS NOT NULL
+             RETURNING id",
         )
         .and_then(|mut statement| {
             let Collected { buffer, body, is_priority, .. } = collected;
             let at = row.at.as_i64();
-            statement.execute(params![buffer, template, file, row.recipe, at, body, is_priority])
+            let counted = params![buffer, template, file, row.recipe, at, body, is_priority];
+            let found: Vec<i64> =
+                statement.query_map(counted, |row| row.get(0))?.collect::<Result<_, _>>()?;
+            Ok(found.last().copied())
         })
-        .doing("count a line with its like")?;
-    Ok(counted > 0)
+        .doing("count a line with its like")
 }
 
 fn add_item(
@@ -322,7 +330,7 @@ fn add_item(
     journal_id: JournalId,
     row: &DecisionRow,
     collected: &Collected,
-) -> Result<(), StoreError> {
+) -> Result<i64, StoreError> {
     let like = collected.like.as_ref();
     session
         .connection
@@ -334,7 +342,7 @@ fn add_item(
                  ?16, ?17, ?18, ?19)",
         )
         .and_then(|mut statement| {
-            statement.execute(params![
+            statement.insert(params![
                 collected.buffer,
                 journal_id,
                 row.envelope_seq,
@@ -357,7 +365,6 @@ fn add_item(
             ])
         })
         .doing("add to a buffer")
-        .map(drop)
 }
 
 /// Whether one more wake is within what the grants allow in an hour.

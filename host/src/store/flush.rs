@@ -1,22 +1,24 @@
-//! Flushing a buffer: its waiting rows are stamped with a flush, and a
-//! briefing and a wake are put into the outbox, all in one transaction. The
-//! rows themselves stay until both are done. What is due by the clock is flushed
-//! in steps of one briefing each, so that a huge buffer does not hold up events.
+//! Flushing a buffer: its waiting rows are stamped with a flush, and briefings
+//! and one wake that names them are put into the outbox. The rows themselves stay
+//! until all of these are done. What a message makes flush is one briefing, in its
+//! decision's transaction. What is due by the clock is flushed in steps of one
+//! briefing each, so that a huge buffer does not hold up events; the wake comes
+//! with the last, and a flush that was begun is ended by the next look at the
+//! clock, also after a restart. Which rows a briefing takes is in `flush_rows.rs`.
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 use serde_json::json;
 
 use super::Store;
 use super::error::{Doing, StoreError};
+use super::flush_rows::{self, Take};
 use super::journal_columns::{self, Note, PERFORMED};
+use super::outbox_ends;
 use super::outbox_rows::{self, NewRow, OutboxState};
-use super::reader::Reader;
 use super::session::Session;
-use crate::buffers::wake_body::{self, FlushStats};
-use crate::buffers::{
-    BufferItem, FlushCause, FlushHead, FlushRules, GatheredLines, briefing, flush_policy,
-};
+use crate::buffers::{Flush, FlushCause, FlushHead, FlushRules, briefing, flush_policy, wake_body};
 use crate::clock::TimestampMs;
+use crate::fault_points::{FaultHook, FaultPoint};
 use crate::ids::{EnvelopeSeq, JournalId};
 use crate::operation::{OperationClass, WakeMode};
 
@@ -35,6 +37,14 @@ struct Due {
     upto: i64,
 }
 
+/// What became of one step.
+enum Step {
+    /// There is more to take.
+    Taken(i64),
+    /// All is taken, the wake is in the outbox.
+    Whole(Flush),
+}
+
 /// What led to outbox rows: a decision, or the clock.
 pub(super) struct Origin {
     pub(super) journal_id: Option<JournalId>,
@@ -47,9 +57,23 @@ pub(super) struct Origin {
     pub(super) dry_run: bool,
 }
 
+impl Origin {
+    fn of_clock(at: TimestampMs, dry_run: bool) -> Self {
+        Self {
+            journal_id: None,
+            envelope_seq: None,
+            recipe: String::new(),
+            answerable: Vec::new(),
+            at,
+            dry_run,
+        }
+    }
+}
+
 impl Store {
-    /// Flushes every buffer whose items have waited for long enough. Returns
-    /// what was flushed.
+    /// Flushes every buffer whose items have waited for long enough, ends what
+    /// was begun, and takes away what has been delivered. Returns what was
+    /// flushed. `faults` is told between two steps.
     ///
     /// # Errors
     /// The database cannot be written; what is not flushed waits on.
@@ -57,12 +81,21 @@ impl Store {
         &self,
         now: TimestampMs,
         rules: FlushRules,
-    ) -> Result<Vec<FlushHead>, StoreError> {
+        faults: &FaultHook,
+    ) -> Result<Vec<Flush>, StoreError> {
         let dry_run = rules.dry_run;
         let mut flushes = Vec::new();
-        for due in self.writer.run(1, move |session| due(session, now, &rules)).await? {
-            flushes.extend(self.flush_steps(due, now, dry_run).await?);
+        for id in self.writer.run(1, begun).await? {
+            flushes.push(self.go_on(id, now, dry_run, faults).await?);
         }
+        for due in self.writer.run(1, move |session| due(session, now, &rules)).await? {
+            flushes.extend(self.flush(due, now, dry_run, faults).await?);
+        }
+        while self
+            .writer
+            .run(STEP_WEIGHT, move |session| outbox_ends::empty_next(session, now))
+            .await?
+        {}
         Ok(flushes)
     }
 
@@ -76,263 +109,156 @@ impl Store {
         buffer: String,
         now: TimestampMs,
         dry_run: bool,
-    ) -> Result<Vec<FlushHead>, StoreError> {
+        faults: &FaultHook,
+    ) -> Result<Option<Flush>, StoreError> {
         let name = buffer.clone();
         let upto = self.writer.run(1, move |session| last_waiting(session, &name)).await?;
-        let Some(upto) = upto else { return Ok(Vec::new()) };
-        let due = Due { buffer, cause: FlushCause::Operator, upto };
-        self.flush_steps(due, now, dry_run).await
+        let Some(upto) = upto else { return Ok(None) };
+        self.flush(Due { buffer, cause: FlushCause::Operator, upto }, now, dry_run, faults).await
     }
 
-    async fn flush_steps(
+    async fn flush(
         &self,
         due: Due,
         now: TimestampMs,
         dry_run: bool,
-    ) -> Result<Vec<FlushHead>, StoreError> {
-        let mut flushes = Vec::new();
-        loop {
-            let step = due.clone();
-            let flushed = self
-                .writer
-                .run(STEP_WEIGHT, move |session| flush_step(session, &step, now, dry_run))
-                .await?;
-            let Some(head) = flushed else { return Ok(flushes) };
-            flushes.push(head);
-        }
-    }
-
-    /// As [`Self::flush_due`], outside of any async runtime.
-    ///
-    /// # Errors
-    /// As [`Self::flush_due`].
-    pub fn flush_due_blocking(
-        &self,
-        now: TimestampMs,
-        rules: FlushRules,
-    ) -> Result<Vec<FlushHead>, StoreError> {
-        let dry_run = rules.dry_run;
-        let mut flushes = Vec::new();
-        for due in self.writer.run_blocking(1, move |session| due(session, now, &rules))? {
-            loop {
-                let step = due.clone();
-                let flushed = self.writer.run_blocking(STEP_WEIGHT, move |session| {
-                    flush_step(session, &step, now, dry_run)
-                })?;
-                let Some(head) = flushed else { break };
-                flushes.push(head);
+        faults: &FaultHook,
+    ) -> Result<Option<Flush>, StoreError> {
+        let first =
+            self.writer.run(STEP_WEIGHT, move |session| begin(session, &due, now, dry_run)).await?;
+        match first {
+            None => Ok(None),
+            Some(Step::Whole(flush)) => Ok(Some(flush)),
+            Some(Step::Taken(id)) => {
+                faults(FaultPoint::FlushBegun);
+                self.go_on(id, now, dry_run, faults).await.map(Some)
             }
         }
-        Ok(flushes)
+    }
+
+    async fn go_on(
+        &self,
+        id: i64,
+        now: TimestampMs,
+        dry_run: bool,
+        faults: &FaultHook,
+    ) -> Result<Flush, StoreError> {
+        loop {
+            let step = self
+                .writer
+                .run(STEP_WEIGHT, move |session| take_more(session, id, now, dry_run))
+                .await?;
+            match step {
+                Step::Whole(flush) => return Ok(flush),
+                Step::Taken(_) => faults(FaultPoint::FlushBegun),
+            }
+        }
     }
 }
 
-impl Reader {
-    /// A flush with its items, oldest first.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn flush(&self, id: i64) -> Result<Option<(FlushHead, Vec<BufferItem>)>, StoreError> {
-        self.snapshot(|connection| {
-            let head = connection
-                .prepare_cached("SELECT buffer, cause, at FROM flushes WHERE id = ?1")
-                .and_then(|mut statement| {
-                    statement
-                        .query_row([id], |row| {
-                            let at = TimestampMs::from_i64(row.get(2)?);
-                            Ok(head(id, row.get(0)?, row.get(1)?, at))
-                        })
-                        .optional()
-                })
-                .doing("read a flush")?;
-            let Some(head) = head else { return Ok(None) };
-            let items = connection
-                .prepare_cached(&format!(
-                    "SELECT {ITEM} FROM buffers WHERE flush_id = ?1 ORDER BY id"
-                ))
-                .and_then(|mut statement| statement.query_map([id], item)?.collect())
-                .doing("read a flush")?;
-            Ok(Some((head, items)))
-        })
-    }
-}
-
-/// The columns of an item.
-pub(super) const ITEM: &str = "at, recipe, from_node, sender_key, tier, msg_type, session_id,
-    action, reason, note, priority, body, template, file, lines, last_at, last_body";
-
-pub(super) fn item(row: &rusqlite::Row<'_>) -> rusqlite::Result<BufferItem> {
-    Ok(BufferItem {
-        at: TimestampMs::from_i64(row.get(0)?),
-        recipe: row.get(1)?,
-        from_node: row.get(2)?,
-        sender_key: row.get(3)?,
-        tier: row.get(4)?,
-        msg_type: row.get(5)?,
-        session_id: row.get(6)?,
-        action: row.get(7)?,
-        reason: row.get(8)?,
-        note: row.get(9)?,
-        is_priority: row.get(10)?,
-        body: row.get(11)?,
-        lines: match row.get(12)? {
-            None => None,
-            Some(template) => Some(GatheredLines {
-                template,
-                file: row.get(13)?,
-                count: row.get(14)?,
-                last_at: TimestampMs::from_i64(row.get(15)?),
-                last: row.get(16)?,
-            }),
-        },
-    })
-}
-
-fn head(id: i64, buffer: String, cause: String, at: TimestampMs) -> FlushHead {
-    let artifact = briefing::file_name(at, &buffer, id);
-    FlushHead { id, buffer, cause, at, artifact }
-}
-
-/// Items waiting in a buffer; counting stops at `cap`.
-pub(super) fn gathered(session: &Session, buffer: &str, cap: u32) -> Result<u32, StoreError> {
-    session
-        .connection
-        .prepare_cached(
-            "SELECT count(*) FROM (SELECT 1 FROM buffers
-                 WHERE buffer = ?1 AND flush_id IS NULL LIMIT ?2)",
-        )
-        .and_then(|mut statement| statement.query_row(params![buffer, cap], |row| row.get(0)))
-        .doing("count a buffer")
-}
-
-/// Flushes one briefing, at most [`briefing::MAX_ITEMS`] of what waits: a wake of
-/// a recipe's own is one wake.
+/// Flushes one briefing, of the item that is the cause, of what has priority, and
+/// of the oldest of the rest: a wake of a recipe's own is one wake.
 pub(super) fn flush_once(
     session: &mut Session,
     buffer: &str,
     cause: &FlushCause,
+    item: i64,
     origin: &Origin,
 ) -> Result<bool, StoreError> {
-    Ok(flush_next(session, buffer, cause, origin, i64::MAX)?.is_some())
+    let head = open(session, buffer, cause, origin.at, None)?;
+    if flush_rows::stamp(session, &head, 0, Take::Urgent { item })? == 0 {
+        return Ok(false);
+    }
+    add_briefing(session, origin, &head, 0)?;
+    add_wake(session, origin, &head)?;
+    Ok(true)
 }
 
-/// The next briefing of what waits and is no later than `upto`.
-fn flush_next(
+/// The first briefing of a flush that may have several; none where nothing waits.
+fn begin(
     session: &mut Session,
-    buffer: &str,
-    cause: &FlushCause,
-    origin: &Origin,
-    upto: i64,
-) -> Result<Option<FlushHead>, StoreError> {
-    let Some(last) = last_of_next(session, buffer, upto)? else { return Ok(None) };
-    let head = stamp(session, buffer, cause, origin.at, last)?;
-    let stats = stats(session, head.id)?;
-    enqueue(session, origin, &head, &stats)?;
-    Ok(Some(head))
+    due: &Due,
+    now: TimestampMs,
+    dry_run: bool,
+) -> Result<Option<Step>, StoreError> {
+    if !flush_rows::waits(session, &due.buffer, due.upto)? {
+        return Ok(None);
+    }
+    let head = open(session, &due.buffer, &due.cause, now, Some(due.upto))?;
+    take_more(session, head.id, now, dry_run).map(Some)
 }
 
-/// The last row that goes into the next briefing.
-fn last_of_next(session: &Session, buffer: &str, upto: i64) -> Result<Option<i64>, StoreError> {
+/// The next briefing, and with the last one the wake.
+fn take_more(
+    session: &mut Session,
+    id: i64,
+    now: TimestampMs,
+    dry_run: bool,
+) -> Result<Step, StoreError> {
+    let (head, upto) = flush_rows::read_head(&session.connection, id)?
+        .ok_or_else(|| StoreError::malformed(format!("flush {id}")))?;
+    let parts = flush_rows::parts(&session.connection, id)?;
+    let Some(upto) = upto else { return Ok(Step::Whole(Flush { head, parts })) };
+    let origin = Origin::of_clock(now, dry_run);
+    let taken = flush_rows::stamp(session, &head, parts, Take::Oldest { upto })?;
+    let parts = if taken == 0 {
+        parts
+    } else {
+        add_briefing(session, &origin, &head, parts)?;
+        parts + 1
+    };
+    if parts < briefing::MAX_OF_A_WAKE && flush_rows::waits(session, &head.buffer, upto)? {
+        return Ok(Step::Taken(id));
+    }
     session
         .connection
-        .prepare_cached(
-            "SELECT max(id) FROM (SELECT id FROM buffers
-                 WHERE buffer = ?1 AND flush_id IS NULL AND id <= ?2 ORDER BY id LIMIT ?3)",
-        )
-        .and_then(|mut statement| {
-            statement.query_row(params![buffer, upto, briefing::MAX_ITEMS], |row| row.get(0))
-        })
-        .doing("choose a flush")
+        .prepare_cached("UPDATE flushes SET upto = NULL WHERE id = ?1")
+        .and_then(|mut statement| statement.execute([id]))
+        .doing("end a flush")?;
+    add_wake(session, &origin, &head)?;
+    let flush = Flush { head, parts };
+    if flush.head.cause == FlushCause::Operator.to_string() {
+        note_flush(session, &flush, now)?;
+    }
+    Ok(Step::Whole(flush))
 }
 
-fn stamp(
+fn open(
     session: &Session,
     buffer: &str,
     cause: &FlushCause,
     at: TimestampMs,
-    last: i64,
+    upto: Option<i64>,
 ) -> Result<FlushHead, StoreError> {
     let cause = cause.to_string();
     let id = session
         .connection
         .prepare_cached(
-            "INSERT INTO flushes (buffer, cause, at, item_count)
-             SELECT ?1, ?2, ?3, count(*) FROM buffers
-             WHERE buffer = ?1 AND flush_id IS NULL AND id <= ?4",
+            "INSERT INTO flushes (buffer, cause, at, item_count, upto) VALUES (?1, ?2, ?3, 0, ?4)",
         )
-        .and_then(|mut statement| statement.insert(params![buffer, cause, at.as_i64(), last]))
+        .and_then(|mut statement| statement.insert(params![buffer, cause, at.as_i64(), upto]))
         .doing("begin a flush")?;
-    session
-        .connection
-        .prepare_cached(
-            "UPDATE buffers SET flush_id = ?1
-             WHERE buffer = ?2 AND flush_id IS NULL AND id <= ?3",
-        )
-        .and_then(|mut statement| statement.execute(params![id, buffer, last]))
-        .doing("stamp a flush")?;
-    Ok(head(id, buffer.to_owned(), cause, at))
+    Ok(FlushHead { id, buffer: buffer.to_owned(), cause, at })
 }
 
-fn stats(session: &Session, flush_id: i64) -> Result<FlushStats, StoreError> {
-    let connection = &session.connection;
-    let mut stats = connection
-        .prepare_cached(
-            "SELECT count(*), count(DISTINCT sender_key), coalesce(min(at), 0),
-                 coalesce(max(coalesce(last_at, at)), 0)
-             FROM buffers WHERE flush_id = ?1",
-        )
-        .and_then(|mut statement| {
-            statement.query_row([flush_id], |row| {
-                Ok(FlushStats {
-                    item_count: row.get(0)?,
-                    unique_senders: row.get(1)?,
-                    oldest: TimestampMs::from_i64(row.get(2)?),
-                    newest: TimestampMs::from_i64(row.get(3)?),
-                    ..FlushStats::default()
-                })
-            })
-        })
-        .doing("summarise a flush")?;
-    stats.senders = connection
-        .prepare_cached(
-            "SELECT DISTINCT sender_key FROM buffers WHERE flush_id = ?1 ORDER BY 1 LIMIT ?2",
-        )
-        .and_then(|mut statement| {
-            statement
-                .query_map(params![flush_id, wake_body::MAX_SENDERS], |row| row.get(0))?
-                .collect()
-        })
-        .doing("summarise a flush")?;
-    stats.priority_items = connection
-        .prepare_cached(
-            "SELECT sender_key, body FROM buffers
-             WHERE flush_id = ?1 AND priority = 1 ORDER BY id LIMIT ?2",
-        )
-        .and_then(|mut statement| {
-            statement
-                .query_map(params![flush_id, wake_body::MAX_PRIORITY_ITEMS], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })?
-                .collect()
-        })
-        .doing("summarise a flush")?;
-    Ok(stats)
+fn lane(head: &FlushHead) -> String {
+    format!("buffer/{}", head.buffer)
 }
 
-/// First the briefing, then the wake: the lane keeps them in this order.
-fn enqueue(
+/// Its ordinal says which of the flush it is: the lane keeps them in order, and
+/// the wake behind them.
+fn add_briefing(
     session: &mut Session,
     origin: &Origin,
     head: &FlushHead,
-    stats: &FlushStats,
+    part: u32,
 ) -> Result<(), StoreError> {
-    let lane = format!("buffer/{}", head.buffer);
-    let body = json!({"buffer": head.buffer, "cause": head.cause, "artifact": head.artifact});
+    let body = json!({"buffer": head.buffer, "cause": head.cause, "artifact": head.artifact(part)});
     let briefing = NewRow {
-        ordinal: 0,
+        ordinal: part,
         class: OperationClass::Keyed,
         kind: outbox_rows::BRIEFING,
-        lane: lane.clone(),
+        lane: lane(head),
         body: body.to_string(),
         task: None,
         capability: None,
@@ -341,14 +267,20 @@ fn enqueue(
         flush_id: Some(head.id),
         after_failure: None,
     };
-    outbox_rows::insert(session, origin, &briefing)?;
+    outbox_rows::insert(session, origin, &briefing).map(drop)
+}
+
+fn add_wake(session: &mut Session, origin: &Origin, head: &FlushHead) -> Result<(), StoreError> {
+    let parts = flush_rows::parts(&session.connection, head.id)?;
+    let stats = flush_rows::stats(session, head.id)?;
+    let flush = Flush { head: head.clone(), parts };
     let task = wake_body::flush_task(head, stats.item_count);
     let wake = NewRow {
-        ordinal: 1,
+        ordinal: parts,
         class: OperationClass::Unkeyed,
         kind: outbox_rows::WAKE,
-        lane,
-        body: wake_body::for_flush(head, &task, stats, origin.dry_run).to_string(),
+        lane: lane(head),
+        body: wake_body::for_flush(&flush, &task, &stats, origin.dry_run).to_string(),
         task: Some(task),
         capability: Some(String::new()),
         priority: Some(WAKE_PRIORITY),
@@ -356,9 +288,20 @@ fn enqueue(
         flush_id: Some(head.id),
         after_failure: None,
     };
-    outbox_rows::insert(session, origin, &wake)?;
-    Ok(())
+    outbox_rows::insert(session, origin, &wake).map(drop)
 }
+
+/// Flushes that have no wake yet: their service ended in between.
+fn begun(session: &mut Session) -> Result<Vec<i64>, StoreError> {
+    session
+        .connection
+        .prepare_cached(BEGUN)
+        .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
+        .doing("look for flushes that were begun")
+}
+
+const BEGUN: &str =
+    "SELECT id FROM flushes WHERE emptied_at IS NULL AND upto IS NOT NULL ORDER BY id";
 
 /// The oldest item is the first one. A flush that is said to be later than now
 /// was made while the clock was ahead and says nothing.
@@ -393,34 +336,19 @@ fn due(
     Ok(due.collect())
 }
 
-fn flush_step(
-    session: &mut Session,
-    due: &Due,
-    now: TimestampMs,
-    dry_run: bool,
-) -> Result<Option<FlushHead>, StoreError> {
-    let origin = Origin {
-        journal_id: None,
-        envelope_seq: None,
-        recipe: String::new(),
-        answerable: Vec::new(),
-        at: now,
-        dry_run,
-    };
-    let flushed = flush_next(session, &due.buffer, &due.cause, &origin, due.upto)?;
-    if let (Some(head), FlushCause::Operator) = (&flushed, &due.cause) {
-        note_flush(session, head)?;
-    }
-    Ok(flushed)
-}
-
 /// That somebody asked for a flush is written down, as no decision and no clock
 /// stands behind it.
-fn note_flush(session: &mut Session, head: &FlushHead) -> Result<(), StoreError> {
-    let reason = format!("{} flushed for the operator, briefing {}", head.buffer, head.artifact);
+fn note_flush(session: &mut Session, flush: &Flush, at: TimestampMs) -> Result<(), StoreError> {
+    let head = &flush.head;
+    let more = match flush.parts {
+        0 | 1 => String::new(),
+        n => format!(" and {} more", n - 1),
+    };
+    let reason =
+        format!("{} flushed for the operator, briefing {}{more}", head.buffer, head.artifact(0));
     let detail = json!({"buffer": head.buffer, "flush_id": head.id, "cause": head.cause});
     let note = Note {
-        at: head.at,
+        at,
         envelope_seq: None,
         recipe: "",
         action: "flush",
@@ -439,3 +367,7 @@ fn last_waiting(session: &Session, buffer: &str) -> Result<Option<i64>, StoreErr
         .and_then(|mut statement| statement.query_row([buffer], |row| row.get(0)))
         .doing("look at a buffer")
 }
+
+/// For the test that looks at query plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 1] = [BEGUN];

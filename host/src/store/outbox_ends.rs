@@ -14,6 +14,7 @@ use super::journal_columns::{self, Note, PERFORMED};
 use super::outbox_rows::{OutboxRow, OutboxState, ROW, read_row};
 use super::sender_limits;
 use super::session::Session;
+use crate::buffers::briefing;
 use crate::clock::TimestampMs;
 use crate::ids::Digest;
 use crate::operation::OperationClass;
@@ -263,7 +264,7 @@ pub(super) fn append_performed(
     journal_columns::append_note(session, PERFORMED, &note).map(drop)
 }
 
-/// A buffer's rows go only when the briefing is on disk and the wake was
+/// A buffer's rows go only when every briefing is on disk and the wake was
 /// accepted: until then a crash or a failure loses none of them. What the operator
 /// gave up is waited for no longer.
 pub(super) fn empty_if_through(
@@ -274,19 +275,26 @@ pub(super) fn empty_if_through(
     let open: bool = session
         .connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM outbox
-                 WHERE flush_id = ?1 AND state NOT IN ('done', 'recorded', 'dropped'))",
+            "SELECT EXISTS (SELECT 1 FROM flushes WHERE id = ?1 AND upto IS NOT NULL)
+                 OR EXISTS (SELECT 1 FROM outbox
+                     WHERE flush_id = ?1 AND state NOT IN ('done', 'recorded', 'dropped'))",
         )
         .and_then(|mut statement| statement.query_row([flush_id], |row| row.get(0)))
         .doing("look at a flush")?;
-    if open {
+    if open { Ok(()) } else { empty_some(session, flush_id, at) }
+}
+
+/// So many rows at once, so that those of a huge flush do not hold up events:
+/// [`empty_next`] takes the rest.
+fn empty_some(session: &Session, flush_id: i64, at: TimestampMs) -> Result<(), StoreError> {
+    let gone = session
+        .connection
+        .prepare_cached(EMPTY)
+        .and_then(|mut statement| statement.execute(params![flush_id, briefing::MAX_ITEMS]))
+        .doing("empty a buffer")?;
+    if gone >= briefing::MAX_ITEMS as usize {
         return Ok(());
     }
-    session
-        .connection
-        .prepare_cached("DELETE FROM buffers WHERE flush_id = ?1")
-        .and_then(|mut statement| statement.execute([flush_id]))
-        .doing("empty a buffer")?;
     session
         .connection
         .prepare_cached("UPDATE flushes SET emptied_at = ?2 WHERE id = ?1")
@@ -294,6 +302,30 @@ pub(super) fn empty_if_through(
         .doing("close a flush")?;
     Ok(())
 }
+
+/// Goes on with a flush that is through and not emptied yet. False: there is none.
+pub(super) fn empty_next(session: &mut Session, at: TimestampMs) -> Result<bool, StoreError> {
+    let through: Option<i64> = session
+        .connection
+        .prepare_cached(THROUGH)
+        .and_then(|mut statement| statement.query_row([], |row| row.get(0)).optional())
+        .doing("look for flushes that are through")?;
+    match through {
+        Some(flush_id) => empty_some(session, flush_id, at).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+const EMPTY: &str = "DELETE FROM buffers WHERE id IN
+    (SELECT id FROM buffers WHERE flush_id = ?1 LIMIT ?2)";
+const THROUGH: &str = "SELECT f.id FROM flushes f
+    WHERE f.emptied_at IS NULL AND f.upto IS NULL AND NOT EXISTS (SELECT 1 FROM outbox o
+        WHERE o.flush_id = f.id AND o.state NOT IN ('done', 'recorded', 'dropped'))
+    LIMIT 1";
+
+/// For the test that looks at query plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 2] = [EMPTY, THROUGH];
 
 /// After a start nothing is being attempted any more. What can be repeated is
 /// pending again; what cannot is uncertain, and says so in the journal.

@@ -11,7 +11,7 @@ use super::continuations::{self, SkillAnswer};
 use super::error::{Doing, StoreError};
 use super::failed_steps;
 use super::outbox_ends::{append_performed, empty_if_through};
-use super::outbox_rows::{NO_NODE, OutboxRow, OutboxState, ROW, read_row};
+use super::outbox_rows::{BRIEFING, NO_NODE, OutboxRow, OutboxState, ROW, WAKE, read_row};
 use super::session::Session;
 use crate::clock::TimestampMs;
 
@@ -178,8 +178,7 @@ fn give_up(session: &mut Session, row: &OutboxRow, at: TimestampMs) -> Result<()
     session.outbox_grew = true;
     match row.flush_id {
         Some(flush_id) => {
-            // A wake without its briefing would lead nowhere.
-            if let Some(wake) = next_of_flush(session, flush_id, row.id)? {
+            if let Some(wake) = wake_to_nothing(session, flush_id)? {
                 give_up(session, &wake, at)?;
             }
             empty_if_through(session, flush_id, at)
@@ -193,19 +192,19 @@ fn give_up(session: &mut Session, row: &OutboxRow, at: TimestampMs) -> Result<()
     }
 }
 
-fn next_of_flush(
-    session: &Session,
-    flush_id: i64,
-    after: i64,
-) -> Result<Option<OutboxRow>, StoreError> {
+/// The wake of a flush of which no briefing is left: it would lead nowhere.
+fn wake_to_nothing(session: &Session, flush_id: i64) -> Result<Option<OutboxRow>, StoreError> {
     session
         .connection
         .prepare_cached(&format!(
-            "SELECT {ROW} FROM outbox o WHERE o.flush_id = ?1 AND o.id > ?2
+            "SELECT {ROW} FROM outbox o WHERE o.flush_id = ?1 AND o.kind = ?2
                  AND o.state IN ('pending', 'held', 'failed', 'uncertain')
-             ORDER BY o.id LIMIT 1"
+                 AND NOT EXISTS (SELECT 1 FROM outbox b
+                     WHERE b.flush_id = ?1 AND b.kind = ?3 AND b.state <> 'dropped')"
         ))
-        .and_then(|mut statement| statement.query_row([flush_id, after], read_row).optional())
+        .and_then(|mut statement| {
+            statement.query_row(params![flush_id, WAKE, BRIEFING], read_row).optional()
+        })
         .doing("read a flush")
 }
 

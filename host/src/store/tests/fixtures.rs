@@ -2,6 +2,7 @@
 
 use tempfile::TempDir;
 
+use crate::buffers::{Flush, FlushRules};
 use crate::clock::TimestampMs;
 use crate::envelope::sender::{Tier, sender_key};
 use crate::envelope::{Envelope, Field};
@@ -79,6 +80,26 @@ impl TestStore {
 
     pub(crate) fn count(&self, table: &str) -> i64 {
         self.shell().query_row(&format!("SELECT count(*) FROM {table}"), [], |r| r.get(0)).unwrap()
+    }
+
+    /// As many more items like the oldest that waits.
+    pub(crate) fn copy_item(&self, times: u32) {
+        self.shell()
+            .execute_batch(&format!(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {times})
+                 INSERT INTO buffers (buffer, journal_id, envelope_seq, recipe, at, from_node,
+                     sender_key, tier, msg_type, session_id, action, reason, note, priority, body)
+                 SELECT b.buffer, journal_id, envelope_seq, recipe, at, from_node, sender_key,
+                     tier, msg_type, session_id, action, reason, note, priority, body
+                 FROM (SELECT * FROM buffers WHERE flush_id IS NULL ORDER BY id LIMIT 1) b, n"
+            ))
+            .unwrap();
+    }
+
+    pub(crate) fn flush_due(&self, now: TimestampMs, rules: FlushRules) -> Vec<Flush> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let faults = crate::fault_points::none();
+        runtime.block_on(self.store.flush_due(now, rules, &faults)).unwrap()
     }
 
     pub(crate) fn assert_whole(&self) -> u64 {

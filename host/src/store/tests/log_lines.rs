@@ -8,13 +8,24 @@ use crate::clock::TimestampMs;
 use crate::ids::Digest;
 use crate::journal::LikeLines;
 use crate::log_tail::{Identity, Place};
+use crate::operation::Operation;
 
 /// Collects one line of a log in a buffer.
 fn collect(test: &TestStore, number: u64, line: &str, template: &str, file: &str) {
+    collect_with(test, number, line, template, file, compile("log-watch", 3, &[]));
+}
+
+fn collect_with(
+    test: &TestStore,
+    number: u64,
+    line: &str,
+    template: &str,
+    file: &str,
+    operation: Operation,
+) {
     let id = format!("line-{number}");
     let seq = test.accept(mail(&id, "", line));
-    let operations = vec![compile("log-watch", 3, &[])];
-    let mut commit = run_on(seq, "", "compile", operations);
+    let mut commit = run_on(seq, "", "compile", vec![operation]);
     commit.row.at = TimestampMs(NOW.0 + number * 1000);
     commit.delivery.body_text = line.to_owned();
     commit.delivery.like = (!template.is_empty())
@@ -24,15 +35,10 @@ fn collect(test: &TestStore, number: u64, line: &str, template: &str, file: &str
 
 fn flushed(test: &TestStore) -> Vec<crate::buffers::BufferItem> {
     let later = NOW.plus(Duration::from_secs(7200));
-    let heads = test
-        .store
-        .flush_due_blocking(
-            later,
-            FlushRules { interval: Duration::from_secs(3600), ..FlushRules::default() },
-        )
-        .unwrap();
-    assert_eq!(heads.len(), 1);
-    test.store.reader().flush(heads[0].id).unwrap().unwrap().1
+    let rules = FlushRules { interval: Duration::from_secs(3600), ..FlushRules::default() };
+    let flushes = test.flush_due(later, rules);
+    assert_eq!(flushes.len(), 1);
+    test.store.reader().briefing(flushes[0].head.id, 0).unwrap().unwrap().1
 }
 
 #[test]
@@ -70,6 +76,22 @@ fn other_files_other_templates_and_mail_stand_for_themselves() {
     assert_eq!(test.count("buffers WHERE flush_id IS NOT NULL"), 3, "three reach the threshold");
     collect(&test, 4, "x", "", "");
     assert_eq!(test.count("buffers WHERE flush_id IS NULL AND template IS NULL"), 1);
+}
+
+/// The line is counted with those that are like it, and they go with it.
+#[test]
+fn a_word_in_a_line_takes_the_lines_that_are_like_it_before_what_is_older() {
+    let test = TestStore::new();
+    for number in 0..1001 {
+        let kind = format!("kind {number}");
+        collect_with(&test, number, &kind, &kind, "/a", compile("log-watch", 0, &[]));
+    }
+    let word = || compile("log-watch", 0, &["down"]);
+    collect_with(&test, 2001, "pool 1 is up", "pool <n>", "/a", word());
+    assert_eq!(test.count("flushes"), 0);
+    collect_with(&test, 2002, "pool 2 is down", "pool <n>", "/a", word());
+    assert_eq!(test.count("buffers WHERE flush_id IS NOT NULL AND template = 'pool <n>'"), 1);
+    assert_eq!(test.count("buffers WHERE flush_id IS NULL"), 2);
 }
 
 #[tokio::test]

@@ -199,12 +199,15 @@ fn a_flush_for_the_operator_takes_what_waits_now_and_says_who_asked() {
     let test = TestStore::new();
     let seq = test.accept(mail("m1", &node('a'), "hello"));
     test.commit(run_on(seq, &node('a'), "compile", vec![compile("b", 0, &[])]));
-    let flushed = |now| wait(test.store.flush_buffer("b".into(), now, false)).unwrap();
-    let heads = flushed(LATER);
-    assert_eq!((heads.len(), heads[0].cause.as_str()), (1, "operator"));
+    let flushed = |now| {
+        let faults = crate::fault_points::none();
+        wait(test.store.flush_buffer("b".into(), now, false, &faults)).unwrap()
+    };
+    let flush = flushed(LATER).unwrap();
+    assert_eq!((flush.parts, flush.head.cause.as_str()), (1, "operator"));
     let journal = test.count("journal");
     assert_eq!(journal, 2, "the decision, and that somebody asked");
-    assert!(flushed(LATER.plus(Duration::from_secs(1))).is_empty());
+    assert_eq!(flushed(LATER.plus(Duration::from_secs(1))), None);
     assert_eq!(test.count("journal"), journal);
     for id in [1, 2] {
         end(&test.store, id, Outcome::Recorded { detail: String::new() });
@@ -216,4 +219,27 @@ fn a_flush_for_the_operator_takes_what_waits_now_and_says_who_asked() {
     });
     assert_eq!(rows.unwrap().len(), 2);
     assert_eq!(test.count("buffers"), 0);
+}
+
+/// What one of several briefings held is given up; the agent is told of the rest.
+#[test]
+fn the_wake_goes_with_the_last_of_its_briefings() {
+    let test = TestStore::new();
+    let seq = test.accept(mail("m1", &node('a'), "hello"));
+    test.commit(run_on(seq, &node('a'), "compile", vec![compile("b", 0, &[])]));
+    test.copy_item(1000);
+    let faults = crate::fault_points::none();
+    let flush = wait(test.store.flush_buffer("b".into(), LATER, false, &faults)).unwrap().unwrap();
+    assert_eq!(flush.parts, 2);
+    assert_eq!(order(&test, 1, Drop), Ordered::Done(Dropped));
+    let states = |test: &TestStore| {
+        let all = crate::store::OutboxFilter { limit: 10, state: None, recipe: None };
+        let mut rows = test.store.reader().outbox_list(&all).unwrap();
+        rows.sort_by_key(|row| row.id);
+        rows.into_iter().map(|row| row.state).collect::<Vec<_>>()
+    };
+    assert_eq!(states(&test), [Dropped, Pending, Pending]);
+    assert_eq!(order(&test, 2, Drop), Ordered::Done(Dropped));
+    assert_eq!(states(&test), [Dropped, Dropped, Dropped]);
+    test.assert_whole();
 }

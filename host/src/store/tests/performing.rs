@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::fixtures::*;
-use crate::buffers::{FlushHead, FlushRules};
+use crate::buffers::{Flush, FlushRules};
 use crate::operation::Operation;
 use crate::store::{
     BRIEFING, Finish, JournalEntry, OutboxRow, OutboxState, Outcome, StoreError, WAKE,
@@ -27,15 +27,10 @@ fn collect(test: &TestStore, id: &str, body: &str, operation: Operation) {
     test.commit(run);
 }
 
-fn flush_due(test: &TestStore, after: u64) -> Vec<FlushHead> {
+fn flush_due(test: &TestStore, after: u64) -> Vec<Flush> {
     let own = BTreeMap::from([("quick".to_owned(), Duration::from_secs(10))]);
-    let now = NOW.plus(Duration::from_secs(after));
-    test.store
-        .flush_due_blocking(
-            now,
-            FlushRules { interval: Duration::from_secs(3600), intervals: own, dry_run: false },
-        )
-        .unwrap()
+    let rules = FlushRules { interval: Duration::from_secs(3600), intervals: own, dry_run: false };
+    test.flush_due(NOW.plus(Duration::from_secs(after)), rules)
 }
 
 #[test]
@@ -71,7 +66,8 @@ fn a_threshold_flushes_into_a_briefing_and_then_a_wake() {
     assert_eq!((&body["trigger"], &body["entry_count"]), (&"threshold:3".into(), &3.into()));
     assert_eq!(body["briefing"]["mode"], "process");
     assert!(body["briefing"]["message"].is_string());
-    let (head, items) = test.store.reader().flush(rows[0].flush_id.unwrap()).unwrap().unwrap();
+    let (head, items) =
+        test.store.reader().briefing(rows[0].flush_id.unwrap(), 0).unwrap().unwrap();
     assert_eq!((head.cause.as_str(), items.len()), ("threshold:3", 3));
     let names: Vec<String> = test
         .store
@@ -133,32 +129,75 @@ fn the_timer_flushes_each_buffer_at_its_interval() {
     assert!(flush_due(&test, 9).is_empty(), "a restart makes nothing due");
     let quick = flush_due(&test, 10);
     assert_eq!(
-        (quick.len(), quick[0].buffer.as_str(), quick[0].cause.as_str()),
+        (quick.len(), quick[0].head.buffer.as_str(), quick[0].head.cause.as_str()),
         (1, "quick", "timer:10s")
     );
-    assert_eq!(flush_due(&test, 3600)[0].buffer, "slow");
+    assert_eq!(flush_due(&test, 3600)[0].head.buffer, "slow");
     assert!(flush_due(&test, 9000).is_empty());
 }
 
+fn body_of(row: &OutboxRow) -> serde_json::Value {
+    serde_json::from_str(&row.body).unwrap()
+}
+
 #[test]
-fn a_huge_buffer_becomes_several_briefings() {
+fn a_huge_buffer_becomes_several_briefings_and_one_wake_that_names_them() {
     let test = TestStore::new();
     collect(&test, "1", "news", compile("b", 0, &[]));
-    test.shell()
-        .execute_batch(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
-             INSERT INTO buffers (buffer, journal_id, envelope_seq, recipe, at, from_node,
-                 sender_key, tier, msg_type, session_id, action, reason, note, priority, body)
-             SELECT b.buffer, journal_id, envelope_seq, recipe, at, from_node, sender_key, tier,
-                 msg_type, session_id, action, reason, note, priority, body FROM buffers b, n",
-        )
-        .unwrap();
-    let flushes = flush_due(&test, 3600);
-    let sizes: Vec<usize> = flushes
+    test.copy_item(2500);
+    assert_eq!(flush_due(&test, 3600)[0].parts, 3);
+    let rows = pending(&test);
+    let kinds: Vec<&str> = rows.iter().map(|row| row.kind.as_str()).collect();
+    assert_eq!(kinds, [BRIEFING, BRIEFING, BRIEFING, WAKE]);
+    let wake = body_of(&rows[3]);
+    assert_eq!((&wake["entry_count"], &wake["trigger"]), (&2501.into(), &"timer:3600s".into()));
+    let named: Vec<String> = serde_json::from_value(wake["briefing"]["artifacts"].clone()).unwrap();
+    let written: Vec<String> = rows[..3]
         .iter()
-        .map(|head| test.store.reader().flush(head.id).unwrap().unwrap().1.len())
+        .map(|row| format!("artifacts/{}", body_of(row)["artifact"].as_str().unwrap()))
         .collect();
-    assert_eq!(sizes, [1000, 501]);
+    assert_eq!(named, written);
+    assert_eq!(wake["briefing"]["artifact"], written[0].as_str());
+    assert!(wake["briefing"]["message"].as_str().unwrap().contains(&written[0]), "{wake}");
+    // Against the bound for all it counts once.
+    assert_eq!(test.count("done WHERE kind = 'wake' AND recipe = ''"), 1);
+
+    for row in &rows[..3] {
+        end(&test, row.id, done()).unwrap();
+    }
+    assert_eq!(test.count("buffers"), 2501, "the agent has not been told yet");
+    end(&test, rows[3].id, Outcome::Recorded { detail: String::new() }).unwrap();
+    assert!(flush_due(&test, 3601).is_empty());
+    assert_eq!(test.count("buffers"), 0);
+    assert_eq!(test.count("flushes WHERE emptied_at IS NOT NULL AND item_count = 2501"), 1);
+    test.assert_whole();
+}
+
+#[test]
+fn what_made_a_buffer_flush_and_what_has_priority_goes_before_what_is_older() {
+    let test = TestStore::new();
+    collect(&test, "1", "old news", compile("b", 0, &[]));
+    test.copy_item(1500);
+    collect(&test, "2", "OUTAGE in Oslo", compile("b", 0, &[]));
+    collect(&test, "3", "please hurry", compile("b", 0, &["hurry"]));
+    let taken =
+        |body: &str| test.count(&format!("buffers WHERE flush_id IS NOT NULL AND body = '{body}'"));
+    assert_eq!(
+        (taken("please hurry"), taken("OUTAGE in Oslo"), taken("old news")),
+        (1, 1, 998),
+        "all that is urgent, and the oldest of the rest"
+    );
+    let newest_taken =
+        "SELECT max(id) FROM buffers WHERE flush_id IS NOT NULL AND body LIKE 'old%'";
+    let oldest_left = "SELECT min(id) FROM buffers WHERE flush_id IS NULL";
+    let id = |sql: &str| test.shell().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert!(id(newest_taken) < id(oldest_left));
+    let wake = body_of(&pending(&test)[1]);
+    assert_eq!((&wake["trigger"], &wake["entry_count"]), (&"keyword:hurry".into(), &1000.into()));
+    assert_eq!(wake["briefing"]["priority_items"][0]["preview"], "OUTAGE in Oslo");
+    // The rest waits for the clock.
+    assert_eq!(test.count("buffers WHERE flush_id IS NULL"), 503);
+    assert_eq!(pending(&test).len(), 2);
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The cost of an event must not grow with the journal: nothing on its path
 //! walks through a table, and nothing is sorted that an index could deliver.
 
-use super::super::{children, decision_inputs, journal_query, outbox_rows, sender_limits};
+use super::super::{
+    children, decision_inputs, flush, flush_rows, journal_query, outbox_ends,
+    outbox_rows, sender_limits,
+};
 use super::fixtures::*;
 
 fn plan(test: &TestStore, sql: &str) -> Vec<String> {
@@ -67,14 +70,37 @@ fn writing_a_run_searches_and_never_scans() {
         "SELECT EXISTS (SELECT 1 FROM dedupe WHERE id = ?1 AND scope = ?2 AND at >= ?3)",
         "SELECT id FROM journal WHERE envelope_seq = ?1 AND recipe = ?2 AND kind = 'decision'",
         "SELECT min(id) FROM journal WHERE envelope_seq = ?1 AND kind = 'decision'",
-        "SELECT count(*) FROM (SELECT 1 FROM buffers WHERE buffer = ?1 AND flush_id IS NULL LIMIT ?2)",
-        "UPDATE buffers SET flush_id = ?1 WHERE buffer = ?2 AND flush_id IS NULL AND id <= ?3",
-        "DELETE FROM buffers WHERE flush_id = ?1",
         "UPDATE buffers SET lines = lines + 1 WHERE buffer = ?1 AND template = ?2 AND file = ?3
              AND recipe = ?4 AND flush_id IS NULL AND template IS NOT NULL",
     ] {
         assert_bounded(&test, sql);
     }
+}
+
+/// Whatever a buffer holds, and however many flushes there were.
+#[test]
+fn a_flush_looks_at_what_it_takes_and_sums_up_without_reading_mails() {
+    let test = TestStore::new();
+    for sql in flush_rows::STATEMENTS.into_iter().chain(outbox_ends::STATEMENTS) {
+        assert_bounded(&test, sql);
+    }
+    for sql in flush::STATEMENTS.into_iter().chain(outbox_ends::STATEMENTS) {
+        let plan = plan(&test, sql);
+        let looks_at_all = |step: &String| step.contains("flushes") && step.starts_with("SCAN ");
+        assert!(
+            !plan.iter().any(|step| looks_at_all(step) && !step.contains("flushes_at_work")),
+            "{sql}\n{plan:#?}"
+        );
+    }
+    for sql in flush_rows::SUMMARIES {
+        let plan = plan(&test, sql);
+        assert!(
+            plan.iter().any(|step| step.contains("USING COVERING INDEX buffers_flush")),
+            "{plan:#?}"
+        );
+    }
+    let urgent = plan(&test, flush_rows::STAMP_URGENT);
+    assert!(urgent.iter().any(|step| step.contains("buffers_urgent")), "{urgent:#?}");
 }
 
 #[test]
