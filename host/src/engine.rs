@@ -41,7 +41,7 @@ use crate::recipes::trip_wire::{Trip, TripWire};
 use crate::sender_limits::SenderLimits;
 use crate::stage::StageLimits;
 use crate::store::{
-    Ordered, OutboxOrder, OutboxRow, PendingEvent, Reader, Review, Store, StoreError,
+    Ordered, OutboxOrder, OutboxRow, PendingEvent, Reader, Review, Reviewed, Store, StoreError,
 };
 use lanes::{Lanes, Ticket};
 use questions::Asker;
@@ -318,7 +318,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn review(&self, review: Review) -> Result<bool, StoreError> {
+    pub async fn review(&self, review: Review) -> Result<Reviewed, StoreError> {
         self.shared.store.review(review).await
     }
 

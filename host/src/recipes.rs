@@ -40,6 +40,7 @@ use thrall_sdk::template::{Root, Template};
 
 use crate::ids::Digest;
 use crate::stage::World;
+pub use action_section::action_words;
 pub use asking::{Asking, CascadeSpec, FirstStep, LlmSpec};
 pub use gathering::{
     COCKPIT_ROUTES, Fact, GatherSource, GatherSpec, JournalAsk, JournalWhat, Take,

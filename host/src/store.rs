@@ -79,7 +79,7 @@ pub use prompts::{
     PromptActivation, PromptChange, PromptMark, PromptPush, PromptStep, PromptVersion,
 };
 pub use reader::Reader;
-pub use reviews::{Review, ReviewCounts, ReviewEntry};
+pub use reviews::{Review, ReviewCounts, ReviewEntry, Reviewed};
 pub use revisions::Revision;
 pub use status::{BufferStatus, StatusCounts};
 pub use verify::{VerifyError, VerifyReport};

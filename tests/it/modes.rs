@@ -2,6 +2,8 @@
 //! operator has seen enough. An agent lowers a mode and never raises one.
 
 use thrall_tests::events::{lines, mail, node};
+use thrall_tests::http::{At, send};
+use thrall_tests::serving::Serving;
 use thrall_tests::test_home::TestHome;
 
 const COLLECT: &str = "mode = \"automated\"\n[trigger]\ntype = \"on_mail\"\n[evaluate]\n\
@@ -53,16 +55,81 @@ fn a_correction_stands_in_the_way_and_force_overrides_it() {
     home.ingest(&lines([mail("m", &node(7), "hello")])).ok();
     let inbox = home.run(&["review", "list", "--json"]).ok().json();
     let id = inbox[0]["journal_id"].to_string();
-    home.run(&["review", "correct", &id, "wake"]).ok();
+    home.run(&["review", "correct", &id, "drop"]).ok();
     let refused = home.run(&["recipe", "mode", "collect", "automated"]);
     assert!(refused.code == 1 && refused.stderr.contains("corrected"), "{refused:?}");
     let row = home.run(&["review", "list", "--state", "corrected", "--json"]).ok().json();
     assert_eq!(
         (row[0]["correction"].as_str(), row[0]["role"].as_str()),
-        (Some("wake"), Some("operator"))
+        (Some("drop"), Some("operator"))
     );
     home.run(&["recipe", "mode", "collect", "automated", "--force"]).ok();
     assert_eq!(mode(&home), "automated");
+}
+
+/// Whoever mistypes has corrected nothing, and stands in no promotion's way.
+#[test]
+fn a_correction_names_an_action_that_the_recipe_has() {
+    let home = home_with("");
+    home.ingest(&lines([mail("m", &node(7), "hello"), mail("n", &node(7), "hello")])).ok();
+    let inbox = home.run(&["review", "list", "--json"]).ok().json();
+    let id = inbox[0]["journal_id"].to_string();
+    let refused = |word: &str, meant: &str| {
+        let said = home.run(&["review", "correct", &id, word]);
+        assert!(
+            said.code == 1
+                && said.stderr.contains(&format!("collect has no action {word:?}"))
+                && said.stderr.contains("compile, drop, log")
+                && said.stderr.contains(meant),
+            "{said:?}"
+        );
+    };
+    let counts = || {
+        let row = home.run(&["review", "list", "--json"]).ok().json()[0].clone();
+        (row["state"].as_str().unwrap().to_owned(), row["correction"].clone())
+    };
+    refused("compil", "did you mean \"compile\"?");
+    // Of another recipe.
+    refused("wake", "");
+    assert_eq!(counts(), ("open".to_owned(), serde_json::Value::Null));
+
+    let _serving = Serving::ready(home.spawn(&["serve"]));
+    refused("compil", "did you mean \"compile\"?");
+    let at = At::Socket(home.path("run/operator.sock"));
+    let path = format!("/thrall/review/{id}");
+    let answer = send(&at, "POST", &path, &[], b"{\"correction\": \"dorp\"}").unwrap();
+    assert_eq!(
+        (answer.status, answer.body["type"].as_str()),
+        (422, Some("urn:thrall:problem:no_such_action")),
+        "{answer:?}"
+    );
+    assert!(answer.body["detail"].as_str().unwrap().contains("did you mean \"drop\"?"));
+    assert_eq!(counts(), ("open".to_owned(), serde_json::Value::Null));
+    home.run(&["review", "correct", &id, "drop"]).ok();
+    assert_eq!(counts(), ("corrected".to_owned(), "drop".into()));
+}
+
+/// Only what a question's recipe has without declaring it.
+#[test]
+fn a_guards_run_is_corrected_to_an_answer() {
+    let home = TestHome::new();
+    home.write(
+        "recipes/gate.toml",
+        "mode = \"automated\"\n[trigger]\ntype = \"on_skill_request\"\n[evaluate]\n\
+         default_action = \"pass\"\n",
+    );
+    home.run(&["grant", "allow", "gate", "--mode", "supervised"]).ok();
+    let serving = Serving::ready(home.spawn(&["serve"]));
+    let asked = serde_json::json!({"trigger": "on_skill_request",
+        "fields": {"skill_name": "pay", "caller_node": node(7), "input_json": "{}"}});
+    let at = At::Socket(home.path("run/operator.sock"));
+    let body = asked.to_string();
+    send(&at, "POST", "/thrall/questions", &[], body.as_bytes()).unwrap();
+    drop(serving);
+    let id = home.run(&["review", "list", "--json"]).ok().json()[0]["journal_id"].to_string();
+    let wrong = home.run(&["review", "correct", &id, "blok"]);
+    assert!(wrong.code == 1 && wrong.stderr.contains("did you mean \"block\"?"), "{wrong:?}");
+    home.run(&["review", "correct", &id, "block"]).ok();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::socket_client::SocketClient;
 use crate::clock::{Clock, SystemClock};
 use crate::home::Home;
 use crate::server::Said;
-use crate::store::{Reader, Review, ReviewEntry, Store};
+use crate::store::{Reader, Review, ReviewEntry, Reviewed, Store};
 
 pub(super) async fn run(
     home: &Path,
@@ -73,7 +73,7 @@ async fn say(
     printer: &Printer,
 ) -> anyhow::Result<Outcome> {
     let said = Said { correction: correction.cloned(), note: note.unwrap_or_default().to_owned() };
-    let was_there = match SocketClient::of_role(home).await {
+    let reviewed = match SocketClient::of_role(home).await {
         Some(client) => client.review(id, &said).await?,
         None => {
             let store = Store::open(&home.state(), SystemClock.now())?;
@@ -89,11 +89,14 @@ async fn say(
             store.review(review).await?
         }
     };
-    if was_there {
-        printer.talk(&format!("Review of {id} is kept."));
-        Ok(Outcome::Done)
-    } else {
-        printer.talk(&format!("{id} is no decision of a recipe: see `thrall review list`"));
-        Ok(Outcome::No)
-    }
+    Ok(match reviewed {
+        Reviewed::Kept => {
+            printer.talk(&format!("Review of {id} is kept."));
+            Outcome::Done
+        }
+        Reviewed::NoSuchDecision => {
+            printer.no(&format!("{id} is no decision of a recipe: see `thrall review list`"))
+        }
+        Reviewed::NoSuchAction(why) => printer.no(&why),
+    })
 }

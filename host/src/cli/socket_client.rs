@@ -16,7 +16,7 @@ use crate::app::prompt_listings::{PromptStory, PromptsListing};
 use crate::home::Home;
 use crate::model::PromptForm;
 use crate::server::{EventAnswer, Said};
-use crate::store::PromptChange;
+use crate::store::{PromptChange, Reviewed};
 
 const BREAKERS: &str = "/thrall/breakers";
 
@@ -112,17 +112,20 @@ impl SocketClient {
         Ok(told((status, body))?.into_result())
     }
 
-    /// Says something about a run. False: there is no such decision.
+    /// Says something about a run.
     ///
     /// # Errors
     /// When the service cannot be reached or refuses.
-    pub(super) async fn review(&self, id: i64, said: &Said) -> anyhow::Result<bool> {
+    pub(super) async fn review(&self, id: i64, said: &Said) -> anyhow::Result<Reviewed> {
         let path = format!("/thrall/review/{id}");
         let (status, body) = self.request(Method::POST, &path, serde_json::to_vec(said)?).await?;
         match status {
-            StatusCode::NO_CONTENT => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
-            _ => bail!("the service answered {status}: {}", String::from_utf8_lossy(&body)),
+            StatusCode::NO_CONTENT => Ok(Reviewed::Kept),
+            StatusCode::NOT_FOUND => Ok(Reviewed::NoSuchDecision),
+            _ => match told::<()>((status, body))? {
+                Told::No(why) => Ok(Reviewed::NoSuchAction(why)),
+                Told::Answer(()) => bail!("the service answered {status}"),
+            },
         }
     }
 

@@ -1,11 +1,12 @@
 //! `[actions.NAME]`: what a verdict leads to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::reading::{Reading, canonical_action};
 use super::{ActionSpec, ComponentSource, OnFailure, StageSpec, action_kinds, placeholders};
+use crate::envelope::QUESTIONS;
 use crate::strict_toml::table::Hint;
 use crate::strict_toml::{Placed, Table};
 
@@ -18,6 +19,22 @@ const MAX_TASK_BYTES: usize = 4 * 1024;
 const IMPLICIT: [&str; 2] = ["log", "drop"];
 /// The same where somebody waits for an answer.
 const IMPLICIT_ANSWERS: [&str; 2] = ["pass", "block"];
+
+/// The actions that a recipe has, in order, by its canonical text alone: what a
+/// journaled run of it could have decided. None where that is no recipe's text.
+pub fn action_words(canonical_text: &str) -> Option<Vec<String>> {
+    let recipe: Value = serde_json::from_str(canonical_text).ok()?;
+    let trigger = recipe.get("trigger")?.get("type")?.as_str()?;
+    let declared = recipe.get("actions").and_then(Value::as_object);
+    let answers = QUESTIONS.contains(&trigger).then_some(IMPLICIT_ANSWERS);
+    let words: BTreeSet<&str> = declared
+        .into_iter()
+        .flat_map(|actions| actions.keys().map(|word| canonical_action(word)))
+        .chain(IMPLICIT)
+        .chain(answers.into_iter().flatten())
+        .collect();
+    Some(words.into_iter().map(str::to_owned).collect())
+}
 
 pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> BTreeMap<String, ActionSpec> {
     let sections = top.sections("actions");

@@ -1,7 +1,7 @@
 //! `GET /thrall/review`: runs that a person should look at, newest first, with
 //! `recipe`, `state` and `limit`. `POST /thrall/review/{id}`: what somebody says
-//! about one, `{"correction": "ACTION", "note": "..."}`; without a correction the
-//! decision was right. The operator's word counts, the agent's is a proposal.
+//! about one, `{"correction": "ACTION", "note": "..."}`, one of the recipe's own;
+//! without a correction the decision was right. The operator's word counts, the agent's is a proposal.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::DoorState;
 use super::problem::{Problem, unavailable};
 use crate::roles::Role;
-use crate::store::{Review, ReviewEntry};
+use crate::store::{Review, ReviewEntry, Reviewed};
 
 const USUAL_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 1000;
@@ -76,8 +76,11 @@ pub(super) async fn post(
         at: shared.engine.now(),
     };
     match shared.engine.review(review).await {
-        Ok(true) => Ok(StatusCode::NO_CONTENT),
-        Ok(false) => {
+        Ok(Reviewed::Kept) => Ok(StatusCode::NO_CONTENT),
+        Ok(Reviewed::NoSuchAction(why)) => {
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no_such_action", why))
+        }
+        Ok(Reviewed::NoSuchDecision) => {
             let what = format!("journal row {id} is no decision of a recipe");
             Err(Problem::new(StatusCode::NOT_FOUND, "no_such_decision", what))
         }

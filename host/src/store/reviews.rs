@@ -11,9 +11,9 @@ use super::journal_columns::{self, Note, REVIEW};
 use super::reader::Reader;
 use super::session::Session;
 use crate::clock::TimestampMs;
-use crate::ids::{Digest, JournalId};
+use crate::ids::{Digest, JournalId, nearest};
 use crate::journal::{DecisionRow, EvalType};
-use crate::recipes::Mode;
+use crate::recipes::{Mode, action_words, canonical_action};
 
 /// One run in the inbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,6 +44,16 @@ pub struct Review {
     pub note: String,
     pub is_operator: bool,
     pub at: TimestampMs,
+}
+
+/// What became of a review.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reviewed {
+    Kept,
+    /// There is no decision of a recipe of that number.
+    NoSuchDecision,
+    /// Nothing was kept: the recipe has no action of that name, which is told.
+    NoSuchAction(String),
 }
 
 /// How the reviewed runs of a recipe came out; the operator's word only.
@@ -77,11 +87,12 @@ pub(super) fn open(session: &Session, id: JournalId, row: &DecisionRow) -> Resul
 }
 
 impl Store {
-    /// Writes a review down. False: there is no decision of that number.
+    /// Writes a review down, unless it corrects to what the recipe could not have
+    /// decided.
     ///
     /// # Errors
     /// The database cannot be written; nothing was changed.
-    pub async fn review(&self, review: Review) -> Result<bool, StoreError> {
+    pub async fn review(&self, review: Review) -> Result<Reviewed, StoreError> {
         self.writer.run(1, move |session| write(session, &review)).await
     }
 }
@@ -162,7 +173,7 @@ fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<ReviewEntry> {
     })
 }
 
-fn write(session: &mut Session, review: &Review) -> Result<bool, StoreError> {
+fn write(session: &mut Session, review: &Review) -> Result<Reviewed, StoreError> {
     let reviewed: Option<(i64, String, [u8; 32], String)> = session
         .connection
         .prepare_cached(
@@ -177,14 +188,18 @@ fn write(session: &mut Session, review: &Review) -> Result<bool, StoreError> {
                 .optional()
         })
         .doing("read a decision")?;
-    let Some((envelope_seq, recipe, revision, action)) = reviewed else { return Ok(false) };
+    let Some((envelope_seq, recipe, revision, action)) = reviewed else {
+        return Ok(Reviewed::NoSuchDecision);
+    };
     let role = if review.is_operator { "operator" } else { "agent" };
     // The same action again is no correction, whichever word is used for it.
-    let correction = review
-        .correction
-        .as_deref()
-        .map(crate::recipes::canonical_action)
-        .filter(|right| *right != action);
+    let correction =
+        review.correction.as_deref().map(canonical_action).filter(|right| *right != action);
+    if let Some(right) = correction
+        && let Some(why) = no_such_action(session, &recipe, &revision, right)?
+    {
+        return Ok(Reviewed::NoSuchAction(why));
+    }
     let state = match (review.is_operator, correction) {
         (false, _) => "open",
         (true, None) => "confirmed",
@@ -219,7 +234,31 @@ fn write(session: &mut Session, review: &Review) -> Result<bool, StoreError> {
         })
         .doing("keep a review")?;
     append(session, review, envelope_seq, &recipe, correction.unwrap_or(&action), role)?;
-    Ok(true)
+    Ok(Reviewed::Kept)
+}
+
+/// That the revision that decided has no such action. Of one whose text is kept no
+/// longer nobody knows.
+fn no_such_action(
+    session: &Session,
+    recipe: &str,
+    revision: &[u8; 32],
+    wanted: &str,
+) -> Result<Option<String>, StoreError> {
+    let text: Option<String> = session
+        .connection
+        .prepare_cached("SELECT canonical FROM recipes WHERE name = ?1 AND digest = ?2")
+        .and_then(|mut statement| {
+            statement.query_row(params![recipe, revision], |row| row.get(0)).optional()
+        })
+        .doing("read a recipe's revision")?;
+    let words = text.as_deref().and_then(action_words);
+    let Some(words) = words.filter(|words| words.iter().all(|word| word != wanted)) else {
+        return Ok(None);
+    };
+    let meant = nearest(wanted, words.iter().map(String::as_str))
+        .map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+    Ok(Some(format!("{recipe} has no action {wanted:?}: one of {}{meant}", words.join(", "))))
 }
 
 fn append(
