@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use thrall::operation::{MAX_OPERATION_BYTES, MAX_OPERATIONS};
 use thrall::stage::{GuestFault, StageLimits};
+use thrall_tests::events::{mail, node};
+use thrall_tests::test_home::TestHome;
 
 use crate::stage::Stage;
 
@@ -44,6 +46,56 @@ async fn fuel_is_what_the_limits_say() {
     assert!(exact.answer.is_ok(), "{:?}", exact.answer);
     let short = stage.call_within(&report, &deed("log-lines", 1000), limits(used / 2)).await;
     assert_eq!(short.answer, Err(GuestFault::OutOfFuel(used / 2)));
+}
+
+/// Rules as people write them, on mails as long as an event may be.
+#[test]
+fn usual_patterns_sort_the_longest_mail_within_a_deciders_fuel() {
+    const BYTES: usize = 64 * 1024 - 1000;
+    let home = TestHome::new();
+    let patterns = [
+        r"[a-z0-9._-]+@[a-z0-9.-]+\.[a-z]{2,}",
+        r"\b(down|outage|urgent)\b",
+        r"(error|failed).*(database|disk)",
+        r"\bhow much|\bwhat .{1,40}\bcost|\bpric(e|es|ing)\b",
+    ];
+    let rule = |pattern: &str| {
+        format!(
+            "[[evaluate.rules]]\nfield = \"body_text\"\npattern = '{pattern}'\naction = \"drop\"\n"
+        )
+    };
+    let recipe = format!(
+        "mode = \"automated\"\n[trigger]\ntype = \"on_mail\"\n[evaluate]\ntype = \"hotwire\"\n\
+         default_action = \"log\"\n{}",
+        patterns.map(rule).concat()
+    );
+    let file = home.write("sorts.toml", recipe);
+    let mut seed = 1_u32;
+    let mut noise = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 24) as usize % 64
+    };
+    let signs: Vec<char> =
+        ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['+', '/']).collect();
+    for (name, unit) in [
+        ("one letter", "a".to_owned()),
+        ("base64", (0..BYTES).map(|_| signs[noise()]).collect()),
+        ("almost addresses", "a@a.a@".to_owned()),
+        ("prose", "Dear Sir, the relay is as slow as ever; what do we do about it? ".to_owned()),
+        ("another script", "мы говорили о том, что реле работает медленно; ".to_owned()),
+    ] {
+        let mut body = unit.repeat(BYTES / unit.len() + 1);
+        while body.len() > BYTES {
+            body.pop();
+        }
+        let envelope = mail("m", &node(7), &body).to_string();
+        let args = ["dryrun", file.to_str().unwrap(), "--envelope", "-", "--json"];
+        let trace = &home.run_with_input(&args, &envelope).ok().json()["trace"];
+        assert_eq!(trace["action"]["name"], "log", "{name}: {}", trace["faults"]);
+        let fuel = trace["usage"]["stages"][0][1]["fuel"].as_u64().unwrap();
+        println!("{name}: {fuel} of fuel");
+        assert!(fuel < StageLimits::decider().fuel, "{name}: {fuel}");
+    }
 }
 
 #[tokio::test]

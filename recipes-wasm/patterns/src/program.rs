@@ -2,9 +2,10 @@
 //! match's first character.
 
 use crate::MAX_STEPS;
+use crate::ascii::Ascii;
 use crate::syntax::{Assertion, Class, Kind, Node, PatternError};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Step {
     Char(char),
     Any {
@@ -25,11 +26,15 @@ pub(crate) struct Program {
     pub(crate) first: Option<FirstChars>,
     /// A match can only begin at the start of the text.
     pub(crate) anchored: bool,
+    /// It matters whether the character before belongs to a word ...
+    pub(crate) minds_words: bool,
+    /// ... or ends a line.
+    pub(crate) minds_lines: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FirstChars {
-    ascii: u128,
+    ascii: Ascii,
     others: bool,
 }
 
@@ -38,31 +43,23 @@ impl FirstChars {
     /// Bytes inside a character never do.
     pub(crate) fn may_begin_with(self, byte: u8) -> bool {
         match byte {
-            0..0x80 => self.ascii >> byte & 1 == 1,
+            0..0x80 => self.ascii.holds(byte),
             0x80..0xc0 => false,
             _ => self.others,
         }
     }
 
     fn add(&mut self, step: &Step) {
-        match step {
+        let (ascii, others) = match step {
             Step::Char(c) => match u8::try_from(*c) {
-                Ok(byte) if byte.is_ascii() => self.ascii |= 1 << byte,
-                _ => self.others = true,
+                Ok(byte) if byte.is_ascii() => (Ascii::one(byte), false),
+                _ => (Ascii::NONE, true),
             },
-            Step::Class(class) => {
-                self.others = true;
-                for byte in (0..0x80_u8).filter(|byte| !byte.is_ascii_uppercase()) {
-                    if class.contains(char::from(byte)) {
-                        self.ascii |= 1 << byte;
-                    }
-                }
-            }
-            _ => {
-                self.ascii = u128::MAX;
-                self.others = true;
-            }
-        }
+            Step::Class(class) => (class.ascii(), class.goes_beyond_ascii()),
+            _ => (Ascii::ALL, true),
+        };
+        self.ascii = self.ascii.with(ascii);
+        self.others |= others;
     }
 }
 
@@ -71,7 +68,17 @@ impl Program {
         let mut compiler = Compiler { steps: Vec::new() };
         compiler.node(node)?;
         compiler.push(Step::Match)?;
-        let mut program = Self { steps: compiler.steps, first: None, anchored: false };
+        let has = |wanted: &[Assertion]| {
+            let mut steps = compiler.steps.iter();
+            steps.any(|step| matches!(step, Step::Assert(one) if wanted.contains(one)))
+        };
+        let mut program = Self {
+            first: None,
+            anchored: false,
+            minds_words: has(&[Assertion::WordBoundary, Assertion::NoWordBoundary]),
+            minds_lines: has(&[Assertion::LineStart]),
+            steps: compiler.steps,
+        };
         let entries = program.entries(true);
         let may_be_empty = entries.iter().any(|step| matches!(step, Step::Match));
         if !may_be_empty {
@@ -87,6 +94,10 @@ impl Program {
 
     pub(crate) fn step(&self, index: usize) -> &Step {
         self.steps.get(index).unwrap_or(&Step::Match)
+    }
+
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     pub(crate) fn len(&self) -> usize {

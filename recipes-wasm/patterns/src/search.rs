@@ -1,29 +1,31 @@
 //! All threads of a program at once, one step per character: the time is
-//! linear whatever the text.
+//! linear whatever the text. A long text goes through `table.rs` as far as that
+//! leads.
 
 use crate::program::{Program, Step, is_word};
 use crate::syntax::Assertion;
+use crate::table::{self, Scan};
 
 /// A place between two characters.
-struct Place {
-    before: Option<char>,
-    after: Option<char>,
-    bytes_left: usize,
+pub(crate) struct Place {
+    pub(crate) before: Option<char>,
+    pub(crate) after: Option<char>,
+    pub(crate) bytes_left: usize,
 }
 
 /// The steps that take the next character, each once.
-struct Threads {
-    waiting: Vec<usize>,
+pub(crate) struct Threads {
+    pub(crate) waiting: Vec<usize>,
     seen_in_round: Vec<u32>,
     round: u32,
 }
 
 impl Threads {
-    fn new(steps: usize) -> Self {
+    pub(crate) fn new(steps: usize) -> Self {
         Self { waiting: Vec::with_capacity(steps), seen_in_round: vec![0; steps], round: 1 }
     }
 
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.waiting.clear();
         self.round += 1;
     }
@@ -39,12 +41,31 @@ impl Threads {
     }
 }
 
-pub(crate) fn is_match(program: &Program, text: &str) -> bool {
+/// `table_from` is the length in bytes from which on a table is worth its cost.
+pub(crate) fn is_match(program: &Program, text: &str, table_from: usize) -> bool {
+    if text.len() < table_from {
+        return simulate(program, text, 0, &[]);
+    }
+    match table::scan(program, text) {
+        Scan::Found => true,
+        Scan::Never => false,
+        Scan::Rest { at, steps } => simulate(program, text, at, &steps),
+    }
+}
+
+/// Goes on at a byte of the text, where `steps` are next.
+fn simulate(program: &Program, text: &str, at: usize, steps: &[usize]) -> bool {
     let mut now = Threads::new(program.len());
     let mut then = Threads::new(program.len());
     let mut open = Vec::new();
-    let mut rest = text;
-    let mut before = None;
+    let (passed, mut rest) = text.split_at_checked(at).unwrap_or(("", text));
+    let mut before = passed.chars().next_back();
+    let place = Place { before, after: rest.chars().next(), bytes_left: rest.len() };
+    for &step in steps {
+        if enter(program, step, &place, &mut now, &mut open) {
+            return true;
+        }
+    }
     loop {
         let at_start = rest.len() == text.len();
         let may_begin = at_start || !program.anchored;
@@ -88,7 +109,7 @@ pub(crate) fn is_match(program: &Program, text: &str) -> bool {
 }
 
 /// Follows the steps that take no character. `true` when the match is reached.
-fn enter(
+pub(crate) fn enter(
     program: &Program,
     from: usize,
     place: &Place,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::MAX_PATTERN_BYTES;
+use crate::ascii::Ascii;
 use crate::fold::{fold, upper};
 
 /// Groups within groups. The parser calls itself, and a guest's stack is 64 KiB.
@@ -38,8 +39,10 @@ pub(crate) enum Assertion {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Class {
-    pub(crate) negated: bool,
-    pub(crate) items: Vec<Item>,
+    negated: bool,
+    items: Vec<Item>,
+    /// Its characters in ASCII.
+    ascii: Ascii,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,9 +59,34 @@ pub(crate) enum Kind {
 }
 
 impl Class {
+    fn new(negated: bool, items: Vec<Item>) -> Self {
+        let mut ascii = items.iter().fold(Ascii::NONE, |all, item| all.with(item.ascii()));
+        if negated {
+            ascii = ascii.others();
+        }
+        Self { negated, items, ascii }
+    }
+
     /// Whether a folded character belongs to the class in any of its cases.
     pub(crate) fn contains(&self, c: char) -> bool {
-        self.items.iter().any(|item| item.contains(c)) != self.negated
+        match u8::try_from(c) {
+            Ok(byte) if byte.is_ascii() => self.ascii.holds(byte),
+            _ => self.items.iter().any(|item| item.contains(c)) != self.negated,
+        }
+    }
+
+    pub(crate) fn ascii(&self) -> Ascii {
+        self.ascii
+    }
+
+    /// Whether a folded character beyond ASCII can belong to it. The other cases
+    /// of such a one are beyond ASCII as well.
+    pub(crate) fn goes_beyond_ascii(&self) -> bool {
+        let goes = |item: &Item| match item {
+            Item::Range(_, to) => !to.is_ascii(),
+            Item::Kind { .. } => true,
+        };
+        self.negated || self.items.iter().any(goes)
     }
 }
 
@@ -72,6 +100,14 @@ impl Item {
             Self::Kind { kind, negated } => kind.contains(c) != negated,
         }
     }
+
+    fn ascii(self) -> Ascii {
+        match self {
+            Self::Range(from, to) => Ascii::range(from, to).in_small_letters(),
+            Self::Kind { kind, negated: false } => kind.ascii(),
+            Self::Kind { kind, negated: true } => kind.ascii().others(),
+        }
+    }
 }
 
 impl Kind {
@@ -80,6 +116,18 @@ impl Kind {
             Self::Word => c == '_' || c.is_alphanumeric(),
             Self::Digit => c.is_ascii_digit() || (!c.is_ascii() && c.is_numeric()),
             Self::Space => c.is_whitespace(),
+        }
+    }
+
+    fn ascii(self) -> Ascii {
+        let digits = Ascii::range('0', '9');
+        match self {
+            Self::Word => {
+                let letters = Ascii::range('A', 'Z').with(Ascii::range('a', 'z'));
+                letters.with(digits).with(Ascii::range('_', '_'))
+            }
+            Self::Digit => digits,
+            Self::Space => Ascii::range('\t', '\r').with(Ascii::range(' ', ' ')),
         }
     }
 }
@@ -308,7 +356,7 @@ impl Parser<'_> {
         let Some(c) = self.peek() else { return Err(self.fail("`\\` at the end")) };
         if let Some(item) = kind_of(c) {
             self.next();
-            return Ok(Node::Class(Class { negated: false, items: vec![item] }));
+            return Ok(Node::Class(Class::new(false, vec![item])));
         }
         let assertion = match c {
             'b' => Some(Assertion::WordBoundary),
@@ -382,7 +430,7 @@ impl Parser<'_> {
         loop {
             let Some(c) = self.next() else { return Err(self.fail("`[` without `]`")) };
             let from = match c {
-                ']' if !items.is_empty() => return Ok(Node::Class(Class { negated, items })),
+                ']' if !items.is_empty() => return Ok(Node::Class(Class::new(negated, items))),
                 '[' if self.rest.starts_with(':') => {
                     return Err(self.fail("[:name:] is not supported; use \\w, \\d or \\s"));
                 }

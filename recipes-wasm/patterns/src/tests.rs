@@ -2,8 +2,15 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// With a table and without: the answer is the same.
 fn matches(pattern: &str, text: &str) -> bool {
-    Pattern::parse(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}")).is_match(&Text::new(text))
+    let pattern = Pattern::parse(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+    let text = Text::new(text);
+    let [with, without] =
+        [0, usize::MAX].map(|from| search::is_match(&pattern.program, text.folded(), from));
+    assert_eq!(with, without, "{pattern:?} on {text:?}");
+    assert_eq!(pattern.is_match(&text), with);
+    with
 }
 
 fn problem(pattern: &str) -> String {
@@ -92,6 +99,37 @@ fn a_hostile_text_takes_no_more_than_linear_time() {
     assert!(matches("(x?){200}y", &("x".repeat(300) + "y")));
 }
 
+/// More sets of threads than a table remembers, and more kinds of characters:
+/// the search goes on from there without one.
+#[test]
+fn what_is_more_than_a_table_holds_is_searched_all_the_same() {
+    let mut seed = 7_u32;
+    let mut noise: String = (0..4000)
+        .map(|_| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if seed >> 31 == 0 { 'a' } else { 'b' }
+        })
+        .collect();
+    assert!(!matches("a[ab]{12}c", &noise));
+    noise.push('c');
+    assert_eq!(matches("a[ab]{12}c", &noise), noise.as_bytes()[4000 - 13] == b'a');
+    assert!(matches("[ab]{12}c$", &noise));
+    let letters: String = ('а'..='я').collect();
+    let scripts: String = letters.chars().chain('\u{4e00}'..'\u{4e40}').collect();
+    let each: Vec<String> = scripts.chars().map(String::from).collect();
+    assert!(matches(&format!("({})!", each.join("|")), &format!("{scripts}!")));
+    assert!(!matches(&format!("({})!", each.join("|")), &format!("{scripts}?!")));
+    assert!(matches(r"\bяблоко\b", &format!("{} яблоко", "слово ".repeat(300))));
+}
+
+/// So that a class of ASCII takes nothing else.
+#[test]
+fn no_folded_character_beyond_ascii_has_a_capital_in_it() {
+    for c in ('\u{80}'..=char::MAX).map(fold::fold).filter(|c| !c.is_ascii()) {
+        assert!(!fold::upper(c).is_ascii(), "{c:?}");
+    }
+}
+
 /// Patterns out of the signs that both engines understand alike.
 fn pattern() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
@@ -147,6 +185,21 @@ proptest! {
         pattern in pattern(),
         text in "[aAbBcC1жЖ \n_.]{0,12}",
     ) {
+        let expected = regex::RegexBuilder::new(&pattern)
+            .case_insensitive(true)
+            .build()
+            .unwrap()
+            .is_match(&text);
+        prop_assert_eq!(matches(&pattern, &text), expected, "{} on {:?}", pattern, text);
+    }
+
+    #[test]
+    fn a_long_text_gets_the_answer_of_the_regex_crate(
+        pattern in pattern(),
+        unit in "[aAbBcC1жЖ \n_.]{1,12}",
+        tail in "[aAbBcC1жЖ \n_.]{0,12}",
+    ) {
+        let text = unit.repeat(TABLE_FROM / unit.len() + 1) + &tail;
         let expected = regex::RegexBuilder::new(&pattern)
             .case_insensitive(true)
             .build()
