@@ -338,9 +338,20 @@ pub enum HostError {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HostCallRecord {
     pub stage: String,
+    /// As the guest asked it: what a grant is planned from.
     pub request: HostRequest,
+    /// The question that was answered, where the grant made it narrower.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_as: Option<HostRequest>,
     pub answer: Result<HostAnswer, HostError>,
     pub wall_us: u64,
+}
+
+impl HostCallRecord {
+    /// The question that the answer is one to.
+    pub fn effective(&self) -> &HostRequest {
+        self.answered_as.as_ref().unwrap_or(&self.request)
+    }
 }
 
 /// The one door from a guest to the host: authorise, budget, record, answer.

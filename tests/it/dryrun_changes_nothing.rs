@@ -84,6 +84,55 @@ fn every_journaled_event_repeats_its_decision_hash() {
     assert_eq!(dump(&home), before);
 }
 
+/// What was answered within the grant's own scope is found again under the same
+/// scope, and is no answer under a wider one.
+#[test]
+fn what_the_grant_narrowed_is_recorded_as_it_was_answered() {
+    let home = TestHome::new();
+    home.write("recipes/repeat-offender.wasm", guests::shipped("repeat-offender"));
+    let recipe = "mode = \"automated\"\n[trigger]\ntype = \"on_mail\"\n[evaluate]\n\
+        type = \"hotwire\"\ncomponent = \"repeat-offender.wasm\"\nfallback_action = \"drop\"\n\
+        [config]\nthreshold = 2\n";
+    let grant = |scope: &str| {
+        format!(
+            "mode = \"automated\"\nimports = [\"journal-read\"]\n[reads]\njournal = {{ scope = \"{scope}\" }}\n"
+        )
+    };
+    home.recipe_under("offender", recipe, &grant("own"));
+    let events = (0..4).map(|n| mail(&format!("a{n}"), &node(0xd1), "buy now"));
+    home.ingest(&lines(events)).ok();
+    let rows = home.journal();
+    assert!(rows[3]["reason"].as_str().unwrap().starts_with("repeat offender: "), "{rows:?}");
+    let again = home.run(&["dryrun", "offender", "--journal", "4"]);
+    assert!(again.code == 0 && again.stdout.contains("same"), "{again:?}");
+    assert!(!again.stdout.contains("was not asked"), "{again:?}");
+    home.run(&["dryrun", "offender", "--last", "4"]).ok();
+
+    // What was asked for is still what a grant is planned from: everybody's rows.
+    let planned = home.run(&["grant", "plan", "offender"]).ok().stdout;
+    assert!(planned.contains("journal"), "{planned}");
+    let explained = home.run(&["explain", "a3"]).ok().stdout;
+    assert!(explained.contains("answered as"), "{explained}");
+
+    // The narrow answer is none of a recipe that may look further.
+    home.recipe_under("offender", recipe, &grant("all"));
+    let wider = home.run(&["dryrun", "offender", "--journal", "4"]);
+    assert!(wider.code == 1 && wider.stdout.contains("was not asked"), "{wider:?}");
+    home.run(&["journal", "verify"]).ok();
+}
+
+#[test]
+fn the_shipped_triage_agrees_with_itself() {
+    let home = TestHome::shipped();
+    let thanks = (0..5).map(|n| mail(&format!("t{n}"), &node(0xd1), "thanks"));
+    home.ingest(&lines(thanks.chain([mail("m", &node(0xd1), "Could you look at the relay?")])))
+        .ok();
+    let last = home.journal().pop().unwrap();
+    assert!(last["reason"].as_str().unwrap().starts_with("repeat offender: "), "{last}");
+    let again = home.run(&["dryrun", "mail-triage", "--last", "30"]);
+    assert!(again.code == 0 && !again.stdout.contains("was not asked"), "{again:?}");
+}
+
 #[test]
 fn a_changed_recipe_differs_and_the_exit_status_says_so() {
     let home = TestHome::new();

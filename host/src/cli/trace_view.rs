@@ -76,6 +76,11 @@ pub(super) fn print(printer: &Printer, trace: &Trace) -> anyhow::Result<()> {
             "host call",
             &format!("{} {interface}.{function} = {answer}", call.stage),
         ))?;
+        if let Some(narrower) = &call.answered_as {
+            let asked = serde_json::to_string(narrower).unwrap_or_default();
+            let what = format!("answered as {}, which is what is granted", shorten(&asked, 120));
+            printer.line(&labelled("", &what))?;
+        }
     }
     for line in &trace.logs {
         printer.line(&labelled("log", &line.message))?;

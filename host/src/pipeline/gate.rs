@@ -89,7 +89,7 @@ impl Gate {
         classifier: &dyn Classifier,
         question: &PreparedQuestion,
     ) -> Result<HostAnswer, HostError> {
-        let admitted = self.admit(stage, &question.request, Some(&question.model)).await?;
+        let admitted = self.admit(stage, &question.request, None, Some(&question.model)).await?;
         *lock(&self.asked_with) = Some(question.prompt_hash.clone());
         let answering = classifier.classify(question);
         let deadline = question.rendered.within;
@@ -143,6 +143,7 @@ impl Gate {
         self.record(HostCallRecord {
             stage: stage.to_owned(),
             request,
+            answered_as: None,
             answer: answer.clone(),
             wall_us: 0,
         });
@@ -152,11 +153,11 @@ impl Gate {
     async fn ask(&self, stage: &str, request: &HostRequest) -> Result<HostAnswer, HostError> {
         let model = self.answers.model_of(request);
         let prompt_hash = self.answers.prompt_hash_of(request);
-        let admitted = self.admit(stage, request, model.as_deref()).await?;
+        let narrowed = self.narrow(request);
+        let admitted = self.admit(stage, request, narrowed.clone(), model.as_deref()).await?;
         if prompt_hash.is_some() {
             *lock(&self.asked_with) = prompt_hash;
         }
-        let narrowed = self.narrow(request);
         let answering = self.answers.answer(&self.scope, narrowed.as_ref().unwrap_or(request));
         let deadline = deadline(request);
         let answer = within(deadline, answering).await;
@@ -168,6 +169,7 @@ impl Gate {
         &self,
         stage: &str,
         request: &HostRequest,
+        narrowed: Option<HostRequest>,
         model: Option<&str>,
     ) -> Result<Admitted, HostError> {
         let started = Instant::now();
@@ -179,6 +181,7 @@ impl Gate {
         let record = self.record(HostCallRecord {
             stage: stage.to_owned(),
             request: request.clone(),
+            answered_as: narrowed.filter(|_| outcome.is_ok()),
             answer,
             wall_us: 0,
         });
@@ -221,9 +224,9 @@ impl Gate {
         Ok(())
     }
 
-    /// A question as it is answered: no wider than what is granted.
+    /// A question as it is answered, where what is granted is narrower than it.
     fn narrow(&self, request: &HostRequest) -> Option<HostRequest> {
-        match request {
+        let narrowed = match request {
             HostRequest::JournalCount { query } => {
                 Some(HostRequest::JournalCount { query: self.narrow_query(query) })
             }
@@ -234,7 +237,8 @@ impl Gate {
                 target: self.scope.breaker_target(&self.authority, target),
             }),
             _ => None,
-        }
+        };
+        narrowed.filter(|narrowed| narrowed != request)
     }
 
     fn narrow_query(&self, query: &JournalQuery) -> JournalQuery {

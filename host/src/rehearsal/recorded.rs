@@ -1,6 +1,6 @@
 //! Answers from a recorded run. A recorded call matches on interface, function
-//! and arguments and is used up in order; a miss is a denial, so that a
-//! rehearsal never reaches the live world by accident.
+//! and arguments, as far as the grant let them reach, and is used up in order; a
+//! miss is a denial, so that a rehearsal never reaches the live world by accident.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +33,7 @@ impl CallBook {
 
     fn take(&self, request: &HostRequest) -> Result<HostAnswer, HostError> {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        match calls.iter().position(|call| call.request == *request) {
+        match calls.iter().position(|call| call.effective() == request) {
             Some(index) => calls.remove(index).answer,
             None => {
                 let (interface, function) = request.name();
@@ -248,6 +248,7 @@ impl Gatherer for RecordedGatherer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::JournalQuery;
 
     #[tokio::test]
     async fn answers_are_used_up_in_order_and_a_miss_is_denied() {
@@ -255,6 +256,7 @@ mod tests {
         let record = |text: &str| HostCallRecord {
             stage: "evaluate".to_owned(),
             request: request.clone(),
+            answered_as: None,
             answer: Ok(HostAnswer::Text(Some(text.to_owned()))),
             wall_us: 1,
         };
@@ -262,5 +264,31 @@ mod tests {
         assert_eq!(book.take(&request), Ok(HostAnswer::Text(Some("first".to_owned()))));
         assert_eq!(book.take(&request), Ok(HostAnswer::Text(Some("second".to_owned()))));
         assert!(matches!(book.take(&request), Err(HostError::Denied(_))));
+    }
+    #[test]
+    fn a_narrow_answer_is_found_under_the_same_scope_and_under_no_other() {
+        let query = |recipe: Option<&str>| HostRequest::JournalCount {
+            query: JournalQuery {
+                recipe: recipe.map(str::to_owned),
+                from_node: None,
+                session: None,
+                action: None,
+                since: TimestampMs(0),
+                limit: 1,
+            },
+        };
+        let book = || {
+            CallBook::new(vec![HostCallRecord {
+                stage: "evaluate".to_owned(),
+                request: query(None),
+                answered_as: Some(query(Some("own"))),
+                answer: Ok(HostAnswer::Count(5)),
+                wall_us: 1,
+            }])
+        };
+        assert_eq!(book().take(&query(Some("own"))), Ok(HostAnswer::Count(5)));
+        for wider in [None, Some("another")] {
+            assert!(matches!(book().take(&query(wider)), Err(HostError::Denied(_))));
+        }
     }
 }

@@ -95,6 +95,7 @@ pub(super) struct HostCallRow {
     pub(super) interface: String,
     pub(super) function: String,
     pub(super) request: String,
+    pub(super) answered_as: Option<String>,
     pub(super) answer: String,
     pub(super) wall_us: i64,
 }
@@ -164,6 +165,10 @@ impl HostCallRow {
             interface: interface.to_owned(),
             function: function.to_owned(),
             request: to_json(&call.request, "a host call")?,
+            answered_as: call
+                .answered_as
+                .map(|request| to_json(&request, "a host call"))
+                .transpose()?,
             answer: to_json(&call.answer, "a host call's answer")?,
             stage: call.stage,
             wall_us: i64::try_from(call.wall_us).unwrap_or(i64::MAX),
@@ -186,6 +191,8 @@ pub(super) fn trace_digest(trace: &str, host_calls: &[HostCallRow]) -> Digest {
         for part in [&call.stage, &call.interface, &call.function, &call.request, &call.answer] {
             parts.push(part.as_bytes());
         }
+        // A part more only where there is one: what is older has the digest that it had.
+        parts.extend(call.answered_as.as_ref().map(String::as_bytes));
         parts.push(wall_us);
     }
     Digest::of_parts(&parts)
@@ -403,8 +410,8 @@ fn insert_story(session: &Session, id: JournalId, run: &Prepared) -> Result<(), 
             .connection
             .prepare_cached(
                 "INSERT INTO host_calls (journal_id, ordinal, stage, interface, function,
-                     request, answer, wall_us)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                     request, answered_as, answer, wall_us)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )
             .and_then(|mut statement| {
                 statement.execute(params![
@@ -414,6 +421,7 @@ fn insert_story(session: &Session, id: JournalId, run: &Prepared) -> Result<(), 
                     call.interface,
                     call.function,
                     call.request,
+                    call.answered_as,
                     call.answer,
                     call.wall_us
                 ])

@@ -287,25 +287,28 @@ pub(super) fn trace(connection: &Connection, id: JournalId) -> Result<Option<Tra
 }
 
 fn host_calls(connection: &Connection, id: JournalId) -> Result<Vec<HostCallRecord>, StoreError> {
-    let rows: Vec<(String, String, String, u64)> = connection
+    let rows: Vec<(String, String, Option<String>, String, u64)> = connection
         .prepare_cached(
-            "SELECT stage, request, answer, wall_us FROM host_calls
+            "SELECT stage, request, answered_as, answer, wall_us FROM host_calls
              WHERE journal_id = ?1 ORDER BY ordinal",
         )
         .and_then(|mut statement| {
             statement
                 .query_map([id], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, unsigned(row, 3)?))
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, unsigned(row, 4)?))
                 })?
                 .collect()
         })
         .doing("read host calls")?;
     let unreadable = |_| StoreError::malformed(format!("a host call of journal row {id}"));
     rows.into_iter()
-        .map(|(stage, request, answer, wall_us)| {
+        .map(|(stage, request, answered_as, answer, wall_us)| {
             Ok(HostCallRecord {
                 stage,
                 request: serde_json::from_str(&request).map_err(unreadable)?,
+                answered_as: answered_as
+                    .map(|text| serde_json::from_str(&text).map_err(unreadable))
+                    .transpose()?,
                 answer: serde_json::from_str(&answer).map_err(unreadable)?,
                 wall_us,
             })

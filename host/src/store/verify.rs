@@ -175,7 +175,8 @@ impl<'a> Checked<'a> {
 fn host_calls(connection: &Connection, id: JournalId) -> Result<Vec<HostCallRow>, StoreError> {
     connection
         .prepare_cached(
-            "SELECT stage, interface, function, request, answer, wall_us FROM host_calls
+            "SELECT stage, interface, function, request, answered_as, answer, wall_us
+             FROM host_calls
              WHERE journal_id = ?1 ORDER BY ordinal",
         )
         .and_then(|mut statement| {
@@ -186,8 +187,9 @@ fn host_calls(connection: &Connection, id: JournalId) -> Result<Vec<HostCallRow>
                         interface: row.get(1)?,
                         function: row.get(2)?,
                         request: row.get(3)?,
-                        answer: row.get(4)?,
-                        wall_us: row.get(5)?,
+                        answered_as: row.get(4)?,
+                        answer: row.get(5)?,
+                        wall_us: row.get(6)?,
                     })
                 })?
                 .collect()

@@ -188,6 +188,11 @@ async fn a_query_is_answered_from_no_more_than_is_granted() {
         let (gate, _) = gate(&grant, World::Answers);
         let answer = gate.for_stage("s").call(query.clone()).await;
         assert_eq!(answer, Ok(HostAnswer::Text(Some(seen.to_owned()))), "{scope}: {query:?}");
+        let record = gate.take_records().remove(0);
+        let HostRequest::JournalCount { query: answered } = record.effective() else { panic!() };
+        assert_eq!(format!("{:?} {:?}", answered.recipe, answered.from_node), seen);
+        assert_eq!(record.request, query, "what was asked is kept as well");
+        assert_eq!(record.answered_as.is_some(), *record.effective() != query);
     }
     let (gate, _) = gate("imports = [\"journal-read\"]", World::Answers);
     let denied = gate.for_stage("s").call(count(Some("y"), None)).await;

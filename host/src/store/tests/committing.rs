@@ -19,12 +19,14 @@ fn a_run_comes_back_as_it_was_committed() {
         HostCallRecord {
             stage: "evaluate".into(),
             request: HostRequest::ContextFlag { key: "oom:count".into() },
+            answered_as: Some(HostRequest::ContextFlag { key: "own/oom:count".into() }),
             answer: Ok(HostAnswer::Text(Some("3".into()))),
             wall_us: 12,
         },
         HostCallRecord {
             stage: "evaluate".into(),
             request: HostRequest::BreakerState { target: "global".into() },
+            answered_as: None,
             answer: Err(HostError::Denied("imports = [\"breaker-read\"]".into())),
             wall_us: 1,
         },

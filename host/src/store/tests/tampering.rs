@@ -1,4 +1,5 @@
 use super::fixtures::*;
+use crate::stage::{HostAnswer, HostCallRecord, HostRequest};
 use crate::store::{Reader, VerifyError};
 
 fn filled() -> TestStore {
@@ -65,13 +66,34 @@ fn the_first_row_that_is_wrong_is_named() {
             "TraceChanged(2)",
         ),
         (
-            "INSERT INTO host_calls VALUES (5, 0, 'evaluate', 'model', 'embed', '{}', '{}', 1)",
+            "INSERT INTO host_calls (journal_id, ordinal, stage, interface, function, request,
+                 answer, wall_us)
+             VALUES (5, 0, 'evaluate', 'model', 'embed', '{}', '{}', 1)",
             "TraceChanged(5)",
         ),
         ("UPDATE payloads SET body = '{}'", "PayloadChanged(1)"),
     ] {
         assert_eq!(format!("{:?}", damaged(sql)), expected, "{sql}");
     }
+}
+
+/// Also how far a question reached that was answered.
+#[test]
+fn a_narrow_question_cannot_be_made_a_wide_one() {
+    let test = TestStore::new();
+    test.decide("0", 'a', |run| {
+        let request = |key: &str| HostRequest::ContextFlag { key: key.to_owned() };
+        run.trace.host_calls = vec![HostCallRecord {
+            stage: "evaluate".into(),
+            request: request("wide"),
+            answered_as: Some(request("narrow")),
+            answer: Ok(HostAnswer::Count(5)),
+            wall_us: 1,
+        }];
+    });
+    assert_eq!(verify(test.store.reader()).unwrap(), 1);
+    test.shell().execute_batch("UPDATE host_calls SET answered_as = NULL").unwrap();
+    assert_eq!(format!("{:?}", verify(test.store.reader()).unwrap_err()), "TraceChanged(1)");
 }
 
 #[test]
