@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use thrall_tests::events::node;
 use thrall_tests::guests;
 use thrall_tests::http::{At, send};
 use thrall_tests::serving::Serving;
 use thrall_tests::test_home::TestHome;
+use thrall_tests::wait_for::wait_for;
 
 const GUARD: &str = r#"
 mode = "automated"
@@ -109,6 +111,45 @@ fn a_recipe_that_fails_or_takes_too_long_blocks_and_says_why() {
     assert_eq!(answer.body["code"], "block", "{answer:?}");
     let rows = home.run(&["journal", "tail", "--once", "--json"]).ok().stdout;
     assert!(rows.contains("block"), "{rows}");
+}
+
+/// Its failures blocked what they were about; after them it no longer looks.
+#[test]
+fn a_guard_that_is_tripped_lets_nothing_out_that_it_would_see() {
+    let home = TestHome::new();
+    home.write("recipes/traps.wasm", guests::bytes("traps"));
+    home.write(
+        "recipes/gate.toml",
+        "mode = \"automated\"\n[trigger]\ntype = \"on_skill_request\"\nmatch_field = \"skill_name\"\n\
+         match_pattern = \"^pay$\"\n[evaluate]\ncomponent = \"traps.wasm\"\nfallback_action = \"pass\"\n",
+    );
+    home.run(&["grant", "allow", "gate", "--mode", "automated"]).ok();
+    let _serving = Serving::ready(home.spawn(&["serve"]));
+    let at = At::Socket(home.path("run/operator.sock"));
+    let ask = |skill: &str, caller: u8| {
+        let asked = json!({"trigger": "on_skill_request",
+            "fields": {"skill_name": skill, "caller_node": node(caller), "input_json": "{}"}});
+        let body = asked.to_string();
+        let answer = send(&at, "POST", "/thrall/questions", &[], body.as_bytes()).unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    };
+    let before = ask("pay", 1);
+    for caller in [1, 1, 2, 3] {
+        ask("pay", caller);
+    }
+    wait_for("the trip", Duration::from_secs(30), || {
+        let listed = home.run(&["recipe", "list", "--json"]).ok().json();
+        (listed[0]["state"] == "tripped").then_some(())
+    });
+    let after = ask("pay", 4);
+    assert_eq!(
+        (after["code"].as_str(), after["reason"].as_str()),
+        (Some("block"), Some("gate may answer this, and is tripped")),
+        "before: {before}"
+    );
+    assert_eq!(ask("other", 4)["code"], "pass", "which it never looked at");
+    assert_eq!(home.journal().len(), 5);
 }
 
 #[test]

@@ -122,8 +122,10 @@ impl RecipeLoader {
                 }
                 _ => Vec::new(),
             };
-            files.push(LoadedFile { name: name.clone(), content, grant, restored });
+            let name = name.clone();
+            files.push(LoadedFile { name, content, is_gone: false, grant, restored });
         }
+        files.extend(gone_guards(&recipes, &grants));
         Ok(Loaded { files, recipes })
     }
 
@@ -139,10 +141,12 @@ impl RecipeLoader {
                 Some(revision) => Ok(revision.as_candidate()),
                 None => Err(entry.problems()),
             },
+            is_gone: entry.is_gone(),
             grant: grant_of(&entry.name, &grants),
             restored: Vec::new(),
         };
-        Ok(registry.entries().map(file).collect())
+        let is_there = |file: &LoadedFile| !file.is_gone || file.grant.stands_guard();
+        Ok(registry.entries().map(file).filter(is_there).collect())
     }
 
     /// Forgets compiled components that no revision has any more. Calls in
@@ -414,6 +418,29 @@ impl RecipeLoader {
             ))
         }
     }
+}
+
+/// Grants that let a recipe answer questions, without the recipe: whoever takes a
+/// guard's file away has not let out what it guards. A grant that cannot be read
+/// says nothing of a recipe that is not there.
+fn gone_guards(recipes: &Folder, grants: &Folder) -> Vec<LoadedFile> {
+    let names = grants.toml.keys().filter(|name| !recipes.toml.contains_key(*name));
+    names
+        .map(|name| (name, grant_of(name, grants)))
+        .filter(|(_, grant)| matches!(grant, GrantFile::Granted(..)) && grant.stands_guard())
+        .map(|(name, grant)| {
+            let why = format!(
+                "the recipe is gone, and its grant lets it answer questions: put it back, or remove grants/{name}.toml"
+            );
+            LoadedFile {
+                name: name.clone(),
+                content: Err(vec![Problem::in_file(&manifest::file_name(name), why)]),
+                is_gone: true,
+                grant,
+                restored: Vec::new(),
+            }
+        })
+        .collect()
 }
 
 /// Whether a file is the one that its grant is for, so that nothing before it

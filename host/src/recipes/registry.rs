@@ -168,6 +168,8 @@ pub struct LoadedFile {
     /// The file's name without its ending.
     pub name: String,
     pub content: Result<Candidate, Vec<Problem>>,
+    /// There is no such file, only its grant: see [`GrantFile::stands_guard`].
+    pub is_gone: bool,
     pub grant: GrantFile,
     /// Revisions that were live before the program started, newest first, each
     /// with the grant that it was under.
@@ -203,6 +205,21 @@ pub enum GrantFile {
     Granted(Arc<Grant>, TimestampMs),
 }
 
+impl GrantFile {
+    /// Whether it lets its recipe answer questions and act, or cannot be read:
+    /// while the recipe does not run, the questions that it would see are not let
+    /// through.
+    pub fn stands_guard(&self) -> bool {
+        match self {
+            Self::Granted(grant, _) => {
+                grant.mode.acts() && grant.permissions.operations.answer.is_some()
+            }
+            Self::Broken(_) => true,
+            Self::Absent => false,
+        }
+    }
+}
+
 /// What holds for all recipes.
 #[derive(Clone, Debug)]
 pub struct Terms {
@@ -233,9 +250,10 @@ pub struct Entry {
     /// earlier one, goes on.
     pub waiting: Option<Waiting>,
     retired: Vec<Arc<Revision>>,
-    /// Its grant lets it answer questions and act, or cannot be read: while it
-    /// does not run, the questions that it would see are not let through.
+    /// See [`GrantFile::stands_guard`].
     stands_guard: bool,
+    /// See [`LoadedFile::is_gone`].
+    is_gone: bool,
 }
 
 /// A revision that is good and does not run.
@@ -288,7 +306,7 @@ impl Registry {
     }
 
     /// Why a recipe that may answer this question does not look at it: it is
-    /// tripped, suspended, or cannot be read. What the operator has switched off
+    /// tripped, suspended, gone, or cannot be read. What the operator has switched off
     /// guards nothing.
     pub fn silent_guard(&self, question: &Envelope) -> Option<String> {
         let is_silent = |entry: &&Entry| {
@@ -378,24 +396,23 @@ impl Entry {
         }
     }
 
+    /// Whether only its grant is there.
+    pub fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
     fn live_revision(&self) -> Option<&Arc<Revision>> {
         self.revision.as_ref().filter(|_| matches!(self.state, State::Live(_)))
     }
 }
 
 fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry {
-    let LoadedFile { name, content, grant, restored } = file;
+    let LoadedFile { name, content, is_gone, grant, restored } = file;
     let (present, rejected) = match content {
         Ok(candidate) => (Some(candidate), Vec::new()),
         Err(problems) => (None, problems),
     };
-    let stands_guard = match &grant {
-        GrantFile::Granted(grant, _) => {
-            grant.mode.acts() && grant.permissions.operations.answer.is_some()
-        }
-        GrantFile::Broken(_) => true,
-        GrantFile::Absent => false,
-    };
+    let stands_guard = grant.stands_guard();
     let grant = match grant {
         GrantFile::Granted(grant, written) => Ok((grant, written)),
         GrantFile::Absent => Err(format!("needs grant: thrall grant allow {name}")),
@@ -409,7 +426,8 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry 
     let held = grant.as_ref().map_or(&nothing, |(grant, _)| grant);
     let present = present
         .map(|candidate| Arc::new(Revision::new(candidate, Arc::clone(held), terms.ceiling)));
-    let earlier = earlier(previous, restored, terms);
+    // A file that is gone takes along what ran before it.
+    let earlier = if is_gone { Vec::new() } else { earlier(previous, restored, terms) };
     if present.is_none() && earlier.is_empty() {
         return Entry {
             name,
@@ -419,6 +437,7 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry 
             waiting: None,
             retired: Vec::new(),
             stands_guard,
+            is_gone,
         };
     }
     let choice = match &grant {
@@ -433,7 +452,7 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry 
     let state = if is_off { State::Disabled } else { choice.state.clone() };
     let retired = retired(&earlier, choice.revision.as_deref(), held, terms);
     let Choice { revision, waiting, .. } = choice;
-    Entry { name, state, revision, rejected, waiting, retired, stands_guard }
+    Entry { name, state, revision, rejected, waiting, retired, stands_guard, is_gone }
 }
 
 /// Revisions that ran before, newest first, each under the grant that it had.

@@ -272,6 +272,42 @@ fn the_cooldown_key_takes_fields_with_or_without_a_root() {
     assert_eq!(whole.filter.cooldown.unwrap().key, "x");
 }
 
+/// Whoever asks waits: no question is passed over, and each has to be answered.
+#[test]
+fn a_question_is_neither_passed_over_nor_left_without_an_answer() {
+    let guard = |rest: &str| format!("[trigger]\ntype = \"on_mail_send\"\n{rest}");
+    good(&guard("[evaluate]\ndefault_action = \"block\"\n"));
+    for (key, value) in
+        [("cooldown_seconds", "600"), ("cooldown_key", "\"k\"\ncooldown_seconds = 600")]
+    {
+        let text = format!("[filter]\n{key} = {value}\n[evaluate]\ndefault_action = \"block\"\n");
+        let problem = bad(&guard(&text)).remove(0);
+        assert!(
+            problem.contains(&format!("[filter] {key}: somebody waits for an answer"))
+                && problem.contains("rate_limit_max, which block"),
+            "{problem}"
+        );
+    }
+    for (rest, by) in [
+        ("[evaluate]\ndefault_action = \"drop\"\n", "default_action"),
+        (
+            "[evaluate]\ndefault_action = \"pass\"\n[[evaluate.rules]]\nfield = \"body_text\"\n\
+             pattern = \"secret\"\naction = \"note\"\n[actions.note]\ntype = \"compile\"\n",
+            "[[evaluate.rules]]",
+        ),
+    ] {
+        let problem = only_problem(&guard(rest));
+        assert!(
+            problem.contains(by)
+                && problem.contains("which gives whoever asks no answer")
+                && problem.contains("one of block, pass"),
+            "{problem}"
+        );
+    }
+    // For mail that came in both are good.
+    good(&mail("[filter]\ncooldown_seconds = 600\n"));
+}
+
 #[test]
 fn patterns_are_bounded_and_compiled() {
     let rule = |pattern: &str| {

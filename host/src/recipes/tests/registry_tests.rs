@@ -36,7 +36,7 @@ fn file_under(name: &str, text: &str, grant: &str) -> LoadedFile {
         Ok(candidate) => bound_to(name, candidate, grant),
         Err(_) => granted(name, grant),
     };
-    LoadedFile { name: name.to_owned(), content, grant, restored: Vec::new() }
+    LoadedFile { name: name.to_owned(), content, is_gone: false, grant, restored: Vec::new() }
 }
 
 fn binding(candidate: &Candidate) -> Digest {
@@ -100,6 +100,7 @@ fn file_of_granted(name: &str, text: &str, granted_text: &str, grant: &str) -> L
     LoadedFile {
         name: name.to_owned(),
         content: candidate(name, text),
+        is_gone: false,
         grant: bound_to(name, &bound, grant),
         restored: Vec::new(),
     }
@@ -140,6 +141,27 @@ fn a_broken_file_without_a_past_is_rejected_and_one_that_is_gone_takes_its_recip
     let good = apply(&broken, vec![file("x", LOGS)]);
     assert_eq!(matching(&good), ["x"]);
     assert!(apply(&good, Vec::new()).entry("x").is_none());
+}
+
+/// Unlike one that is broken, which its last good revision goes on for.
+#[test]
+fn a_guard_that_is_gone_runs_no_longer_and_lets_nothing_out() {
+    let text = "[trigger]\ntype = \"on_mail_send\"\n[evaluate]\ndefault_action = \"pass\"\n";
+    let grant = "mode = \"automated\"\n[operations]\nanswer = { codes = [\"pass\"] }\n";
+    let question = Envelope { trigger: "on_mail_send".to_owned(), ..Envelope::blank() };
+    let live = apply(&Registry::default(), vec![file_under("gate", text, grant)]);
+    assert_eq!(live.silent_guard(&question), None);
+    let gone = LoadedFile {
+        content: Err(vec![Problem::in_file("recipes/gate.toml", "it is gone")]),
+        is_gone: true,
+        ..file_under("gate", text, grant)
+    };
+    let after = apply(&live, vec![gone]);
+    assert!(matches!(after.entry("gate").unwrap().state, State::Rejected(_)));
+    assert!(after.live("gate").is_none());
+    assert_eq!(after.silent_guard(&question).unwrap(), "gate may answer this, and is rejected");
+    let mail = Envelope { trigger: "on_mail".to_owned(), ..Envelope::blank() };
+    assert!(after.matching(&mail).is_empty());
 }
 
 #[test]

@@ -80,6 +80,59 @@ fn an_outbox_of_before_can_be_given_up() {
     assert_eq!(broken, 0);
 }
 
+/// Context once belonged to whoever named its session. What only one sender can
+/// have meant is theirs now; the rest is nobody's.
+#[test]
+fn context_of_before_goes_to_the_one_sender_of_its_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = rusqlite::Connection::open(dir.path().join("thrall.db")).unwrap();
+    for (step, sql) in (1..).zip(&MIGRATIONS[..8]) {
+        old.execute_batch(&format!("BEGIN; {sql} PRAGMA user_version = {step}; COMMIT;")).unwrap();
+    }
+    let rows = [("one", "a"), ("one", "a"), ("two", "a"), ("two", "b")];
+    for (session, sender) in rows {
+        old.execute(
+            "INSERT INTO journal (kind, at, recipe, session_id, sender_key, action, action_name,
+                 reason, counted, hash)
+             VALUES ('decision', 1, 'r', ?1, ?2, 'log', 'log', '', 1, zeroblob(32))",
+            [session, sender],
+        )
+        .unwrap();
+    }
+    for session in ["one", "two", "nobody"] {
+        old.execute(
+            "INSERT INTO context (session_id, namespace, key, value, created_at, expires_at)
+             VALUES (?1, 'r', 'approved', 'yes', 1, NULL)",
+            [session],
+        )
+        .unwrap();
+    }
+    old.execute("UPDATE context SET expires_at = 99 WHERE session_id = 'one'", []).unwrap();
+    drop(old);
+    let store = Store::open(dir.path(), NOW).unwrap();
+    let shell = rusqlite::Connection::open(dir.path().join("thrall.db")).unwrap();
+    let mut statement = shell
+        .prepare("SELECT session_id, sender_key, key, value, created_at, expires_at FROM context")
+        .unwrap();
+    let kept: Vec<(String, String, String, String, i64, Option<i64>)> = statement
+        .query_map([], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+        })
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let text = str::to_owned;
+    assert_eq!(kept, [(text("one"), text("a"), text("approved"), text("yes"), 1, Some(99))]);
+    let seen = |sender: &str, session: &str| {
+        let then = crate::clock::TimestampMs(50);
+        store.reader().context("r", Some(sender), session, then).unwrap().len()
+    };
+    assert_eq!((seen("a", "one"), seen("b", "one"), seen("a", "two")), (1, 0, 0));
+    let of_old_scripts: i64 =
+        shell.query_row("SELECT count(*) FROM thrall_context", [], |row| row.get(0)).unwrap();
+    assert_eq!(of_old_scripts, 1);
+}
+
 #[test]
 fn a_foreign_database_is_refused() {
     let dir = tempfile::tempdir().unwrap();
