@@ -14,7 +14,7 @@ const AT_ONCE: u32 = 1000;
 
 /// What is looked for beside the writer, and how an entry is taken away. An
 /// entry that was set anew in between stays.
-const TABLES: [(&str, &str); 3] = [
+pub(super) const TABLES: [(&str, &str); 3] = [
     (
         "SELECT session_id, namespace, key FROM context WHERE expires_at <= ?1 LIMIT ?2",
         "DELETE FROM context

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::error::{Doing, StoreError};
 
 /// In order; the position plus one is the schema's version.
-pub(super) const MIGRATIONS: [&str; 11] = [
+pub(super) const MIGRATIONS: [&str; 12] = [
     include_str!("../../migrations/V1__initial.sql"),
     include_str!("../../migrations/V2__lineage.sql"),
     include_str!("../../migrations/V3__grants.sql"),
@@ -20,6 +20,7 @@ pub(super) const MIGRATIONS: [&str; 11] = [
     include_str!("../../migrations/V9__context_by_sender.sql"),
     include_str!("../../migrations/V10__one_wake.sql"),
     include_str!("../../migrations/V11__answered_as.sql"),
+    include_str!("../../migrations/V12__expiry.sql"),
 ];
 
 /// The newest schema that this program knows.

@@ -2,7 +2,7 @@
 //! walks through a table, and nothing is sorted that an index could deliver.
 
 use super::super::{
-    children, decision_inputs, flush, flush_rows, journal_query, outbox_ends,
+    children, decision_inputs, flush, flush_rows, forgetting, journal_query, outbox_ends,
     outbox_rows, sender_limits,
 };
 use super::fixtures::*;
@@ -101,6 +101,18 @@ fn a_flush_looks_at_what_it_takes_and_sums_up_without_reading_mails() {
     }
     let urgent = plan(&test, flush_rows::STAMP_URGENT);
     assert!(urgent.iter().any(|step| step.contains("buffers_urgent")), "{urgent:#?}");
+}
+
+/// It is looked for every half minute, however much is remembered for ever.
+#[test]
+fn what_has_expired_is_found_without_looking_at_the_rest() {
+    let test = TestStore::new();
+    for (find, forget) in forgetting::TABLES {
+        for sql in [find, forget] {
+            let plan = plan(&test, sql);
+            assert!(plan.iter().all(|step| !step.starts_with("SCAN ")), "{sql}\n{plan:#?}");
+        }
+    }
 }
 
 #[test]
