@@ -382,7 +382,7 @@ pub(super) enum GrantCommand {
     /// What recipes may do, with LEAK warnings; all of them, or one.
     Show { name: Option<String> },
     /// The smallest grant that the last events would have needed, as a difference to
-    /// the present one. Changes nothing.
+    /// the present one. Changes nothing; without any such event there is no plan.
     Plan {
         name: String,
         /// How many events of the journal to rehearse.
@@ -397,10 +397,12 @@ pub(super) enum GrantCommand {
         /// `grant plan` printed, sha256:...
         #[arg(long, value_name = "DIGEST")]
         recipe: Option<String>,
-        /// Set how far the recipe may act: manual, supervised or automated.
+        /// Set how far the recipe may act: disabled, manual, supervised or automated. A new
+        /// grant without it says supervised.
         #[arg(long)]
         mode: Option<String>,
-        /// Replace what the file grants by what `grant plan` says.
+        /// Replace what the file grants by what `grant plan` says; refused if that knows
+        /// of no event.
         #[arg(long)]
         planned: bool,
         /// How many events of the journal to rehearse for a plan.

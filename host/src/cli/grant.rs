@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
+use serde_json::json;
 
 use super::Outcome;
 use super::args::GrantCommand;
@@ -237,7 +238,7 @@ async fn plan(
 ) -> anyhow::Result<Outcome> {
     let present = planner.present(deciders)?;
     let observed = planner.observe(last).await?;
-    let mode = present.as_ref().map_or(Mode::Manual, |grant| grant.mode);
+    let mode = present.as_ref().map_or(MODE_OF_NEW, |grant| grant.mode);
     let follow = present.as_ref().and_then(|grant| grant.follow);
     let planned = planner.grant(mode, follow, observed.permissions.clone());
     let old = present.as_ref().map(grants::to_toml).unwrap_or_default();
@@ -259,6 +260,9 @@ async fn plan(
         leaks: leaks::warnings(name, &planned.permissions),
         grant: new.clone(),
     };
+    if plan.events == 0 {
+        return nothing_to_go_by(&plan, &format!("sha256:{}", planner.binding()), printer);
+    }
     if printer.is_json() {
         printer.json(&plan)?;
         return Ok(Outcome::Done);
@@ -289,6 +293,28 @@ async fn plan(
     Ok(Outcome::Done)
 }
 
+/// Without an event the smallest grant would be none at all, which nobody means.
+fn nothing_to_go_by(plan: &Plan<'_>, revision: &str, printer: &Printer) -> anyhow::Result<Outcome> {
+    let name = plan.recipe;
+    if printer.is_json() {
+        printer.json(&json!({
+            "recipe": name, "revision": revision, "events": 0, "declared": plan.declared_only,
+        }))?;
+    } else {
+        for line in &plan.declared_only {
+            printer.line(&format!("declared: {line}"))?;
+        }
+    }
+    Ok(printer.no(&format!(
+        "{NO_EVENTS} {name} waits for, so there is no plan; `thrall grant allow {name} --recipe {revision}` grants what it declares"
+    )))
+}
+
+const NO_EVENTS: &str = "nothing to go by: the journal has no event that";
+
+/// How far a recipe may act whose operator does not say.
+const MODE_OF_NEW: Mode = Mode::Supervised;
+
 /// What `grant allow` was asked for.
 struct Allow {
     mode: Option<Mode>,
@@ -316,6 +342,11 @@ async fn allow(
         }
         _ => {
             let observed = planner.observe(how.last).await?;
+            if how.planned && observed.events == 0 {
+                return Ok(printer.no(&format!(
+                    "{NO_EVENTS} {name} waits for; without --planned it is granted what it declares"
+                )));
+            }
             let mode = how.mode.or(present.as_ref().map(|grant| grant.mode));
             let permissions = if how.planned {
                 observed.permissions
@@ -323,7 +354,7 @@ async fn allow(
                 planner.declared(observed.permissions)
             };
             let follow = present.as_ref().and_then(|grant| grant.follow);
-            let grant = planner.grant(mode.unwrap_or(Mode::Supervised), follow, permissions);
+            let grant = planner.grant(mode.unwrap_or(MODE_OF_NEW), follow, permissions);
             grant_files::write(home, &grant)?;
             printer.talk(&format!("{} events rehearsed for it", observed.events));
             grant

@@ -192,14 +192,16 @@ impl Planner {
         grants::plan::declared(&self.revision.needs, permissions)
     }
 
-    /// Lines of what the recipe declares beyond some permissions.
+    /// Lines of what the recipe declares beyond some permissions, each once.
     pub(super) fn declared_beyond(&self, permissions: &Permissions) -> Vec<String> {
         let small = self.grant(Mode::Manual, None, permissions.clone());
-        self.revision
-            .needs
-            .iter()
-            .filter_map(|need| small.allow(need).err())
-            .map(|denial| denial.line)
-            .collect()
+        let mut lines: Vec<String> = Vec::new();
+        let denied = self.revision.needs.iter().filter_map(|need| small.allow(need).err());
+        for line in denied.map(|denial| denial.line) {
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        lines
     }
 }
