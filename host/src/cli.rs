@@ -28,6 +28,8 @@ mod recipe_limits;
 mod recipe_mode;
 mod recipe_names;
 mod recipe_new;
+mod recipe_words;
+mod reload;
 mod review;
 mod serve;
 mod socket_client;

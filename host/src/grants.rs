@@ -31,7 +31,7 @@ use crate::stage::StageLimits;
 pub use authority::Authority;
 pub use denial::Denial;
 pub use need::Need;
-pub use parse::{file_name, keys, parse, parse_bytes};
+pub use parse::{file_name, keys, operation_keys, parse, parse_bytes};
 pub use render::to_toml;
 
 /// Interfaces that a component may import and that need a grant: those of

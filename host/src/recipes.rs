@@ -21,6 +21,7 @@ pub mod placeholders;
 mod plain_path;
 mod prompt_choice;
 mod reading;
+pub mod reference;
 pub mod registry;
 mod thresholds;
 mod trigger_section;

@@ -271,18 +271,27 @@ fn the_worked_examples_are_good_recipes_with_good_grants() {
 fn the_page_for_authors_is_up_to_date() {
     let path = workspace().join("guest-sdk/AUTHORING.md");
     let page = std::fs::read_to_string(&path).unwrap();
-    let limits = thrall(&["recipe", "limits", "--markdown"]);
-    let wanted = regenerated(&page, &text(&limits.stdout));
+    let wanted = regenerated(&page, |table| {
+        let printed = match table {
+            "limits" => thrall(&["recipe", "limits", "--markdown"]),
+            words => thrall(&["recipe", "words", words, "--markdown"]),
+        };
+        assert!(printed.status.success(), "{table}: {printed:?}");
+        text(&printed.stdout)
+    });
     if std::env::var_os("THRALL_WRITE_AUTHORING").is_some() {
         std::fs::write(&path, &wanted).unwrap();
         return;
     }
     assert!(
         page == wanted,
-        "guest-sdk/AUTHORING.md is older than the limits or the examples: run this test once with THRALL_WRITE_AUTHORING=1"
+        "guest-sdk/AUTHORING.md is older than its tables or the examples: run this test once with THRALL_WRITE_AUTHORING=1"
     );
     for (name, _) in EXAMPLES {
         assert!(page.contains(&format!("/{name}")), "{name} is not on the page");
     }
     assert!(page.contains("50,000,000") && page.contains("16 MiB"), "the limits are there");
+    for word in ["`on_skill_request`", "`summon_threshold`", "`error_buffer`", "`continue_as`"] {
+        assert!(page.contains(word), "{word} is in a table");
+    }
 }

@@ -1,5 +1,5 @@
-//! The generated parts of `guest-sdk/AUTHORING.md`: the table of limits, as the
-//! program prints it, and the worked examples, as they are compiled and tested.
+//! The generated parts of `guest-sdk/AUTHORING.md`: the tables, as the
+//! program prints them, and the worked examples, as they are compiled and tested.
 
 use std::path::{Path, PathBuf};
 
@@ -9,12 +9,12 @@ pub fn workspace() -> PathBuf {
 }
 
 /// The page with each generated part written anew. A part stands between
-/// `<!-- begin limits -->` or `<!-- begin file PATH -->` and the next
-/// `<!-- end ... -->`.
+/// `<!-- begin TABLE -->` or `<!-- begin file PATH -->` and the next
+/// `<!-- end ... -->`; `table` gives a table by its name.
 ///
 /// # Panics
 /// When a part has no end, or names a file that does not exist.
-pub fn regenerated(page: &str, limits: &str) -> String {
+pub fn regenerated(page: &str, table: impl Fn(&str) -> String) -> String {
     let mut text = String::new();
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
@@ -24,7 +24,7 @@ pub fn regenerated(page: &str, limits: &str) -> String {
         let Some(part) = part else { continue };
         match part.strip_prefix("file ") {
             Some(path) => text.push_str(&fenced(path)),
-            None => text.push_str(limits),
+            None => text.push_str(&table(part)),
         }
         let end = lines.by_ref().find(|line| line.starts_with("<!-- end"));
         text.push_str(end.unwrap_or_else(|| panic!("{part}: no end")));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The doorkeeper of an AI agent's node.
 ///
@@ -217,6 +217,15 @@ pub(super) enum RecipeCommand {
         #[arg(long, hide = true)]
         markdown: bool,
     },
+    /// What may stand in a recipe file: triggers with the fields of their events, types of
+    /// actions with their keys, operations with what grants them.
+    Words {
+        /// Only this table.
+        table: Option<WordTable>,
+        /// In Markdown.
+        #[arg(long, hide = true)]
+        markdown: bool,
+    },
     /// Every recipe with its state and modes.
     List,
     /// Check a recipe file, or every recipe of the home.
@@ -249,6 +258,22 @@ pub(super) enum RecipeCommand {
         /// one if left out.
         revision: Option<String>,
     },
+}
+
+/// What `recipe words` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum WordTable {
+    Triggers,
+    Actions,
+    Operations,
+}
+
+/// Where a review stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReviewState {
+    Open,
+    Confirmed,
+    Corrected,
 }
 
 #[derive(Debug, Subcommand)]

@@ -29,6 +29,9 @@ pub(super) async fn run(
         RecipeCommand::New(args) => return recipe_new::run(args, printer),
         RecipeCommand::Build(args) => return recipe_build::run(args, printer).await,
         RecipeCommand::Limits { markdown } => return recipe_limits::run(*markdown, printer),
+        RecipeCommand::Words { table, markdown } => {
+            return recipe_words::run(*table, *markdown, printer);
+        }
         _ => {}
     }
     let home = Home::existing(home)?;
@@ -47,6 +50,7 @@ pub(super) async fn run(
         RecipeCommand::New(_)
         | RecipeCommand::Build(_)
         | RecipeCommand::Limits { .. }
+        | RecipeCommand::Words { .. }
         | RecipeCommand::History { .. }
         | RecipeCommand::Rollback { .. } => Ok(Outcome::Done),
         RecipeCommand::Mode { name, mode, force } => {

@@ -105,6 +105,15 @@ pub fn keys() -> Vec<String> {
         .collect()
 }
 
+/// The keys of an operation's table under `[operations]`; `None` where there is
+/// no such table.
+pub fn operation_keys(operation: &str) -> Option<Vec<&'static str>> {
+    let table = format!("operations.{operation}");
+    let named = format!("{table}.NAME");
+    let found = KEYS.iter().find(|(name, _)| *name == table || *name == named);
+    found.map(|(_, keys)| keys.to_vec())
+}
+
 fn keys_of(table: &str) -> &'static [&'static str] {
     KEYS.iter().find(|(name, _)| *name == table).map_or(&[], |(_, keys)| keys)
 }

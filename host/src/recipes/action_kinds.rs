@@ -16,11 +16,11 @@ use crate::strict_toml::{Placed, Table};
 /// A kind of action.
 pub(super) struct Kind {
     pub(super) word: &'static str,
-    keys: &'static [&'static str],
-    required: &'static [(&'static str, &'static str)],
+    pub(super) keys: &'static [&'static str],
+    pub(super) required: &'static [(&'static str, &'static str)],
 }
 
-const KINDS: [Kind; 12] = [
+pub(super) const KINDS: [Kind; 12] = [
     Kind { word: "log", keys: &["message"], required: &[] },
     Kind { word: "drop", keys: &["reason"], required: &[] },
     Kind {
@@ -70,7 +70,8 @@ const KINDS: [Kind; 12] = [
 ];
 
 /// Other words for some kinds, in earlier recipes and in people's heads.
-const SYNONYMS: [(&str, &str); 3] = [("summon", "wake"), ("skill", "act"), ("mail-peer", "mail")];
+pub(super) const SYNONYMS: [(&str, &str); 3] =
+    [("summon", "wake"), ("skill", "act"), ("mail-peer", "mail")];
 
 /// A list of the above.
 pub(super) const STEPS: &str = "steps";

@@ -11,14 +11,15 @@ use crate::strict_toml::table::Hint;
 use crate::strict_toml::{Placed, Table};
 
 /// Keys that every action may have.
-const COMMON_KEYS: [&str; 5] = ["type", "component", "on_failure", "task", "wake_on_failure"];
+pub(super) const COMMON_KEYS: [&str; 5] =
+    ["type", "component", "on_failure", "task", "wake_on_failure"];
 const MAX_ACTIONS: usize = 64;
 const MAX_TASK_BYTES: usize = 4 * 1024;
 
 /// Actions that exist without being declared.
-const IMPLICIT: [&str; 2] = ["log", "drop"];
+pub(super) const IMPLICIT: [&str; 2] = ["log", "drop"];
 /// The same where somebody waits for an answer.
-const IMPLICIT_ANSWERS: [&str; 2] = ["pass", "block"];
+pub(super) const IMPLICIT_ANSWERS: [&str; 2] = ["pass", "block"];
 
 /// The actions that a recipe has, in order, by its canonical text alone: what a
 /// journaled run of it could have decided. None where that is no recipe's text.

@@ -68,17 +68,17 @@ pub(super) struct Reading<'a> {
 }
 
 /// Members of an envelope that are no fields and can be read like them.
-const STAMPED: [&str; 4] = ["id", "trigger", "source", "received_at"];
+pub(super) const STAMPED: [&str; 4] = ["id", "trigger", "source", "received_at"];
 
 /// `summon` is the earlier word for wake.
 pub fn canonical_action(action: &str) -> &str {
     if action == "summon" { "wake" } else { action }
 }
 
-/// Fields of a trigger's events. `pattern` is that of an on_log trigger, whose
-/// groups are fields.
-fn fields_of(trigger: &str, pattern: Option<&str>) -> Vec<String> {
-    let fixed: &[&str] = match trigger {
+/// Fields that events of a trigger may have; none where whoever brings the event
+/// names them.
+pub(super) fn fixed_fields(trigger: &str) -> &'static [&'static str] {
+    match trigger {
         "on_mail" => &[
             "from_node",
             "to_node",
@@ -97,8 +97,14 @@ fn fields_of(trigger: &str, pattern: Option<&str>) -> Vec<String> {
         "on_skill_request" => &["skill_name", "caller_node", "input_json", "session_id"],
         log_line::TRIGGER => &log_line::FIELDS,
         _ => &[],
-    };
-    let mut fields: Vec<String> = fixed.iter().map(|name| (*name).to_owned()).collect();
+    }
+}
+
+/// Fields of a trigger's events. `pattern` is that of an on_log trigger, whose
+/// groups are fields.
+fn fields_of(trigger: &str, pattern: Option<&str>) -> Vec<String> {
+    let mut fields: Vec<String> =
+        fixed_fields(trigger).iter().map(|name| (*name).to_owned()).collect();
     if trigger == log_line::TRIGGER
         && let Some(Ok(pattern)) = pattern.map(compile)
     {

@@ -9,17 +9,17 @@ use crate::operation;
 use crate::strict_toml::Table;
 use crate::strict_toml::table::Hint;
 
-const KEYS: [&str; 10] = [
-    "type",
-    "msg_types",
-    "match_field",
-    "match_pattern",
-    "event_pattern",
-    "interval_s",
-    "deadline_ms",
-    "path",
-    "pattern",
-    "subscribe",
+/// Keys that stand with every type.
+const COMMON_KEYS: [&str; 3] = ["type", "match_field", "match_pattern"];
+/// Keys that belong to certain types.
+const KEYS_OF_TYPES: [(&str, &[&str]); 7] = [
+    ("msg_types", &["on_mail"]),
+    ("event_pattern", &["on_event", "on_action"]),
+    ("interval_s", &["on_tick"]),
+    ("deadline_ms", &QUESTIONS),
+    ("path", &["on_log"]),
+    ("pattern", &["on_log"]),
+    ("subscribe", &["on_bus"]),
 ];
 const HINTS: [Hint<'static>; 3] = [
     ("cooldown_seconds", "it belongs under [filter]"),
@@ -37,6 +37,12 @@ const UNLIKE_NAMES: [&str; 4] = ["credit.change", "task-failed", "PEER_JOINED", 
 const MAX_MSG_TYPES: usize = 64;
 const MAX_GLOB_BYTES: usize = 256;
 
+/// The keys that a type has beside the common ones.
+pub(super) fn keys_of(kind: &str) -> Vec<&'static str> {
+    let owned = KEYS_OF_TYPES.iter().filter(|(_, kinds)| kinds.contains(&kind));
+    owned.map(|(key, _)| *key).collect()
+}
+
 /// Reads the section; `None` when something in it is wrong.
 pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> Option<TriggerSpec> {
     let Some(table) = top.table("trigger") else {
@@ -45,7 +51,9 @@ pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> Option<TriggerSpec
         }
         return None;
     };
-    table.only(&KEYS, &HINTS);
+    let known: Vec<&str> =
+        COMMON_KEYS.into_iter().chain(KEYS_OF_TYPES.iter().map(|(key, _)| *key)).collect();
+    table.only(&known, &HINTS);
     if !table.has("type") {
         table.missing("type", "type = \"on_mail\"");
     }
@@ -55,8 +63,8 @@ pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> Option<TriggerSpec
     let field_match = field_match(reading, &table);
     let log = log(reading, &table, kind);
     let subscribe = subscribe(reading, &table, kind);
-    only_with(reading, &table, "interval_s", kind, &["on_tick"]);
-    only_with(reading, &table, "deadline_ms", kind, &QUESTIONS);
+    only_with(reading, &table, "interval_s", kind);
+    only_with(reading, &table, "deadline_ms", kind);
     Some(TriggerSpec {
         interval_s: table.integer("interval_s", 1..=MAX_INTERVAL_S),
         deadline_ms: table.integer("deadline_ms", 50..=MAX_DEADLINE_MS),
@@ -69,13 +77,9 @@ pub(super) fn read(reading: &Reading<'_>, top: &Table<'_>) -> Option<TriggerSpec
     })
 }
 
-fn only_with(
-    reading: &Reading<'_>,
-    table: &Table<'_>,
-    key: &str,
-    kind: Option<&str>,
-    wanted: &[&str],
-) {
+/// Reports a key that belongs to other types than this one.
+fn only_with(reading: &Reading<'_>, table: &Table<'_>, key: &str, kind: Option<&str>) {
+    let wanted = KEYS_OF_TYPES.iter().find(|(own, _)| *own == key).map_or(&[][..], |(_, of)| *of);
     if table.has(key) && kind.is_some_and(|kind| !wanted.contains(&kind)) {
         let types: Vec<String> = wanted.iter().map(|kind| format!("\"{kind}\"")).collect();
         let what = format!("[trigger] {key} belongs to type = {}", types.join(" or "));
@@ -84,7 +88,7 @@ fn only_with(
 }
 
 fn msg_types(reading: &Reading<'_>, table: &Table<'_>, kind: Option<&str>) -> Vec<String> {
-    only_with(reading, table, "msg_types", kind, &["on_mail"]);
+    only_with(reading, table, "msg_types", kind);
     let types = table.texts("msg_types").unwrap_or_default();
     if types.len() > MAX_MSG_TYPES {
         let what = format!("[trigger] msg_types has {} entries", types.len());
@@ -104,7 +108,7 @@ fn msg_types(reading: &Reading<'_>, table: &Table<'_>, kind: Option<&str>) -> Ve
 }
 
 fn event_pattern(reading: &Reading<'_>, table: &Table<'_>, kind: Option<&str>) -> Option<String> {
-    only_with(reading, table, "event_pattern", kind, &["on_event", "on_action"]);
+    only_with(reading, table, "event_pattern", kind);
     let glob = table.text("event_pattern")?;
     if glob.value.len() > MAX_GLOB_BYTES {
         let what = format!("[trigger] event_pattern has {} bytes", glob.value.len());
@@ -133,7 +137,7 @@ fn field_match(reading: &Reading<'_>, table: &Table<'_>) -> Option<FieldPattern>
 /// after an error.
 fn log(reading: &Reading<'_>, table: &Table<'_>, kind: Option<&str>) -> Option<LogTrigger> {
     for key in ["path", "pattern"] {
-        only_with(reading, table, key, kind, &["on_log"]);
+        only_with(reading, table, key, kind);
     }
     if kind != Some("on_log") {
         return None;
@@ -181,7 +185,7 @@ fn check_groups(reading: &Reading<'_>, table: &Table<'_>, pattern: &Regex) {
 /// Which events of the bus a recipe sees. A bus is loud, so nobody gets all of
 /// it by leaving something out.
 fn subscribe(reading: &Reading<'_>, table: &Table<'_>, kind: Option<&str>) -> Option<Regex> {
-    only_with(reading, table, "subscribe", kind, &["on_bus"]);
+    only_with(reading, table, "subscribe", kind);
     if kind != Some("on_bus") {
         return None;
     }
