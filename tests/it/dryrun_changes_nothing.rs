@@ -145,6 +145,57 @@ fn a_changed_recipe_differs_and_the_exit_status_says_so() {
 }
 
 #[test]
+fn an_event_that_the_recipe_would_never_see_is_told_as_such() {
+    let home = TestHome::new();
+    home.recipe("rules", RULES);
+    let log = "mode = \"automated\"\n[trigger]\ntype = \"on_log\"\npath = \"/var/log/node.log\"\npattern = '\\bOOM\\b'\n[evaluate]\ndefault_action = \"log\"\n";
+    let watch = home.write("watch.toml", log);
+    let news = home.write(
+        "news.toml",
+        RULES.replace(
+            "[filter]",
+            "match_field = \"body_text\"\nmatch_pattern = 'newsletter'\n[filter]",
+        ),
+    );
+    let event = mail("x", &node(0xd1), "urgent: help").to_string();
+    let tried = |recipe: &std::path::Path, event: &str| {
+        let recipe = recipe.to_str().unwrap();
+        let ran = home.run_with_input(&["dryrun", recipe, "--envelope", "-"], event);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        ran.stdout
+    };
+    let said = tried(&watch, &event);
+    assert_eq!(
+        said,
+        "  filter     not this recipe's event: the trigger is on_mail, it waits for on_log\n"
+    );
+    let said = tried(&news, &event);
+    assert!(said.contains("match_pattern is \"newsletter\""), "{said}");
+    let said = tried(std::path::Path::new("rules"), &event.replace("on_mail", "on_mial"));
+    assert!(said.contains("did you mean \"on_mail\"?") && !said.contains("->"), "{said}");
+}
+
+#[test]
+fn what_goes_on_with_an_answer_can_be_tried() {
+    let home = TestHome::new();
+    let recipe = "mode = \"automated\"\n[trigger]\ntype = \"on_mail\"\n[evaluate]\ndefault_action = \"ask\"\n[actions.ask]\nskill = \"weather\"\ncontinue_as = \"tell\"\n[actions.tell]\ntype = \"reply\"\ntemplate = \"It is {{result.sky}}\"\n";
+    home.recipe("asks", recipe);
+    let event = mail("x", &node(0xd1), "weather?").to_string();
+    let answer = home.write("answer.json", r#"{"sky": "blue"}"#);
+    let args = ["dryrun", "asks", "--envelope", "-", "--json", "--continue"];
+    let ran = home.run_with_input(
+        &[&args[..], &["tell", "--result", answer.to_str().unwrap()]].concat(),
+        &event,
+    );
+    let trace = ran.ok().json()["trace"].clone();
+    assert_eq!(trace["action"]["name"], "tell", "{trace}");
+    assert!(trace["action"]["operations"].to_string().contains("It is blue"), "{trace}");
+    assert_eq!(trace["filter"]["tier"], "unknown");
+    let wrong = home.run_with_input(&[&args[..], &["tel"]].concat(), &event);
+    assert!(wrong.code == 1 && wrong.stderr.contains("did you mean \"tell\"?"), "{wrong:?}");
+}
+
+#[test]
 fn an_envelope_that_never_arrived_can_be_tried() {
     let home = TestHome::new();
     home.recipe("rules", RULES);

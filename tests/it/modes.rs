@@ -133,6 +133,16 @@ fn a_guards_run_is_corrected_to_an_answer() {
 }
 
 #[test]
+fn a_dry_run_has_the_mode_that_a_service_would_give() {
+    let home = home_with("");
+    home.run(&["grant", "allow", "collect", "--mode", "automated"]).ok();
+    home.roles("accept_advisory = false");
+    home.ingest(&lines([mail("m", &node(7), "hello")])).ok();
+    let ran = home.run(&["dryrun", "collect", "--journal", "1"]).ok();
+    assert!(ran.stdout.contains("mode=supervised") && ran.stdout.contains("same"), "{ran:?}");
+}
+
+#[test]
 fn lowering_needs_nothing_and_a_wrong_word_is_named() {
     let home = home_with("");
     home.run(&["recipe", "mode", "collect", "manual"]).ok();

@@ -152,6 +152,13 @@ pub(super) struct DryrunArgs {
     /// A file with one envelope; `-` for standard input.
     #[arg(long, value_name = "FILE")]
     pub(super) envelope: Option<PathBuf>,
+    /// Run what goes on with a skill's answer to that event: the action that a step
+    /// names in continue_as.
+    #[arg(long = "continue", value_name = "ACTION", requires = "envelope")]
+    pub(super) continue_as: Option<String>,
+    /// What the skill answers, a file with JSON; {} if left out.
+    #[arg(long, value_name = "FILE", requires = "continue_as")]
+    pub(super) result: Option<PathBuf>,
     /// A journal row: its event, with what the host knew then.
     #[arg(long, value_name = "ID")]
     pub(super) journal: Option<i64>,

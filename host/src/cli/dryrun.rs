@@ -1,6 +1,8 @@
 //! `thrall dryrun`: the pipeline without its last step. Opens the database for
 //! reading only, so that nothing can change.
 
+mod given_event;
+
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
@@ -8,12 +10,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use serde::Serialize;
+use serde_json::json;
 
-use super::Outcome;
 use super::args::DryrunArgs;
 use super::printer::Printer;
-use super::prompt;
-use super::trace_view;
+use super::{Outcome, prompt, recipe_names, trace_view};
 use crate::app::{self, Deciders};
 use crate::capabilities::gathered_files::FileGatherer;
 use crate::capabilities::live::{LiveAnswers, LiveFacts};
@@ -23,7 +24,7 @@ use crate::clock::{Clock, SystemClock, TimestampMs};
 use crate::config::Config;
 use crate::engine::authority_of;
 use crate::envelope::sender::Tier;
-use crate::envelope::{Envelope, json};
+use crate::envelope::{Envelope, json, result_event};
 use crate::grants::Grant;
 use crate::home::Home;
 use crate::ids::{Digest, JournalId};
@@ -34,11 +35,12 @@ use crate::pipeline::{self, RunInput, Switches};
 use crate::recipes::Mode;
 use crate::recipes::folder::MAX_COMPONENT_BYTES;
 use crate::recipes::registry::{GrantFile, Registry, Revision};
-use crate::rehearsal;
 use crate::rehearsal::candidate::Candidate;
 use crate::rehearsal::recorded::{NO_RECORD, NoMeter};
 use crate::stage::HostError;
 use crate::store::{JournalEntry, JournalFilter, Reader};
+use crate::{rehearsal, roles};
+use given_event::Continued;
 
 /// Bounds on what is run and where.
 struct Rehearsal {
@@ -100,7 +102,9 @@ pub(super) async fn run(
     if let Some(prompt) = &stand_in {
         put_in(&deciders, prompt.clone());
     }
-    let Some((name, revision)) = revision(&home, &deciders, &args.recipe, printer).await? else {
+    let ceiling = roles::ceiling(&config);
+    let found = revision(&home, &deciders, &args.recipe, ceiling, printer).await?;
+    let Some((name, revision)) = found else {
         return Ok(Outcome::No);
     };
     if let Some(prompt) = &mut stand_in {
@@ -137,10 +141,7 @@ pub(super) async fn run(
     let rehearsal = Rehearsal { reader, live, config, revision, registry, candidate };
     let tried = rehearsal.candidate.as_ref();
     match (&args.envelope, args.journal, args.last) {
-        (Some(file), _, _) => {
-            let rehearsed = rehearsal.envelope(&read_envelope(file)?).await?;
-            report(&[rehearsed], true, tried, printer)
-        }
+        (Some(file), _, _) => of_file(&rehearsal, args, file, printer).await,
         (None, Some(id), _) => match rehearsal.journaled(id).await? {
             Ok(rehearsed) => report(&[rehearsed], true, tried, printer),
             Err(why) => Ok(printer.no(&why)),
@@ -161,6 +162,35 @@ pub(super) async fn run(
             report(&all, false, tried, printer)
         }
     }
+}
+
+/// Runs the event of a file, or the answer of a skill to it.
+async fn of_file(
+    rehearsal: &Rehearsal,
+    args: &DryrunArgs,
+    file: &Path,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
+    let now = SystemClock.now();
+    let mut event = given_event::of_file(&read_envelope(file)?, now)?;
+    // A component alone stands in a recipe of ours, which waits for mail.
+    let is_recipe = Path::new(&args.recipe).extension().is_none_or(|end| end != "wasm");
+    if is_recipe && let Some(why) = given_event::not_for(&rehearsal.revision, &event) {
+        return not_its_event(&why, printer);
+    }
+    if let Some(action) = &args.continue_as {
+        let output = match &args.result {
+            Some(file) => String::from_utf8(read_bounded(file)?)?,
+            None => "{}".to_owned(),
+        };
+        let answer = Continued { action: action.clone(), output };
+        match given_event::continued(&rehearsal.revision.recipe, &event, &answer, now)? {
+            Ok(continued) => event = continued,
+            Err(why) => return Ok(printer.no(&why)),
+        }
+    }
+    let rehearsed = rehearsal.envelope(event).await?;
+    report(&[rehearsed], true, rehearsal.candidate.as_ref(), printer)
 }
 
 /// The prompt that is tried. The inner error says why it could not be loaded.
@@ -214,6 +244,7 @@ async fn revision(
     home: &Home,
     deciders: &Deciders,
     recipe: &str,
+    ceiling: Mode,
     printer: &Printer,
 ) -> anyhow::Result<Option<(String, Revision)>> {
     let path = Path::new(recipe);
@@ -229,9 +260,11 @@ async fn revision(
             (name, checked)
         }
         _ => {
-            let file = home.recipes().join(format!("{recipe}.toml"));
-            let bytes =
-                read_bounded(&file).with_context(|| format!("no recipe is called {recipe:?}"))?;
+            if let Some(why) = recipe_names::no_file(home, recipe)? {
+                printer.talk(&why);
+                return Ok(None);
+            }
+            let bytes = read_bounded(&home.recipes().join(format!("{recipe}.toml")))?;
             (recipe.to_owned(), deciders.loader.check(recipe, &bytes).await)
         }
     };
@@ -241,7 +274,7 @@ async fn revision(
                 GrantFile::Granted(grant, _) => grant,
                 GrantFile::Absent | GrantFile::Broken(_) => Arc::new(Grant::nothing(&name)),
             };
-            Ok(Some((name, Revision::new(candidate, grant, Mode::Automated))))
+            Ok(Some((name, Revision::new(candidate, grant, ceiling))))
         }
         Err(problems) => {
             for problem in problems {
@@ -255,21 +288,14 @@ async fn revision(
 impl Rehearsal {
     /// An event that never arrived: what would be decided now. Reads are live,
     /// the model is asked.
-    async fn envelope(&self, bytes: &[u8]) -> anyhow::Result<Rehearsed> {
-        let draft = json::parse(bytes)?;
-        let now = SystemClock.now();
-        let envelope = Envelope {
-            id: draft.id.unwrap_or_else(|| "rehearsed".to_owned()),
-            trigger: draft.trigger,
-            source: "rehearsal".to_owned(),
-            parent: None,
-            depth: 0,
-            received_at: now,
-            root: None,
-            lineage: Vec::new(),
-            fields: draft.fields,
+    async fn envelope(&self, envelope: Envelope) -> anyhow::Result<Rehearsed> {
+        let now = envelope.received_at;
+        // What a skill answered is nobody's word.
+        let tier = if result_event::continues(&envelope).is_some() {
+            Tier::Unknown
+        } else {
+            self.config.trust.tier_of(envelope.text("from_node"))
         };
-        let tier = self.config.trust.tier_of(envelope.text("from_node"));
         let tried = self.candidate.as_ref().filter(|candidate| candidate.prompt.is_some());
         let trace = match tried {
             Some(candidate) => {
@@ -358,6 +384,16 @@ impl Rehearsal {
         trace.action.executed = false;
         Ok(trace)
     }
+}
+
+/// What is printed of an event that the recipe would never see.
+fn not_its_event(why: &str, printer: &Printer) -> anyhow::Result<Outcome> {
+    if printer.is_json() {
+        printer.json(&json!({"filter": {"decision": "not_matched", "reason": why}}))?;
+    } else {
+        printer.line(&format!("  filter     {why}"))?;
+    }
+    Ok(Outcome::No)
 }
 
 /// Whether something was refused because nobody had asked it then.

@@ -13,6 +13,8 @@ use crate::envelope::{Envelope, Field, log_line};
 
 /// What all groups of a line may hold together; they may lie in one another.
 const MAX_GROUP_BYTES: usize = 32 * 1024;
+/// Of a value, in a reason.
+const MAX_SHOWN_CHARS: usize = 80;
 
 /// Whether a recipe with this trigger wants to see the event.
 pub fn matches(spec: &TriggerSpec, envelope: &Envelope) -> bool {
@@ -26,6 +28,48 @@ pub fn matches(spec: &TriggerSpec, envelope: &Envelope) -> bool {
             .as_ref()
             .is_none_or(|wanted| field_matches(wanted, &seen_by(spec, envelope)))
         && spec.interval_s.is_none_or(|interval| begins_interval(interval, envelope))
+}
+
+/// Why a recipe with this trigger does not see the event, for a person; `None` if it
+/// does. Which tick begins an interval is not asked: a rehearsal has no clock.
+pub fn mismatch(spec: &TriggerSpec, envelope: &Envelope) -> Option<String> {
+    let found = |name: &str| match envelope.field(name) {
+        Some(value) => format!("{name} is {:?}", shown(value)),
+        None => format!("{name} is absent"),
+    };
+    if spec.kind != envelope.trigger {
+        return Some(format!("the trigger is {}, it waits for {}", envelope.trigger, spec.kind));
+    }
+    if !has_type(&spec.msg_types, envelope) {
+        return Some(format!("{}, it takes {}", found("msg_type"), spec.msg_types.join(", ")));
+    }
+    if let Some(glob) = spec.event_pattern.as_deref().filter(|glob| !named(glob, envelope)) {
+        return Some(format!("{}, its event_pattern is {glob:?}", found("event_name")));
+    }
+    if let Some(log) = spec.log.as_ref().filter(|log| !takes_line(log, envelope)) {
+        return Some(if envelope.field(log_line::SOURCE_FILE) == Some(log.path.as_str()) {
+            format!("{}, its pattern does not match", found(log_line::LINE))
+        } else {
+            format!("{}, it watches {:?}", found(log_line::SOURCE_FILE), log.path)
+        });
+    }
+    if let Some(names) = spec.subscribe.as_ref().filter(|names| !subscribed(names, envelope)) {
+        let name = found("event_name");
+        return Some(format!("{name}, it subscribes to {:?}", names.as_str()));
+    }
+    let wanted = spec.field_match.as_ref()?;
+    let seen = seen_by(spec, envelope);
+    (!field_matches(wanted, &seen)).then(|| {
+        let value = seen
+            .field(&wanted.field)
+            .map_or_else(|| "is absent".to_owned(), |value| format!("is {:?}", shown(value)));
+        format!("{} {value}, match_pattern is {:?}", wanted.field, wanted.pattern.as_str())
+    })
+}
+
+/// As much of a value as a sentence needs.
+fn shown(value: &str) -> String {
+    value.chars().take(MAX_SHOWN_CHARS).collect()
 }
 
 /// Whether a tick is the first one of an interval. Intervals are counted from
@@ -284,6 +328,42 @@ mod tests {
         assert_eq!(fired, [300, 600, 900, 1200, 1500]);
         let late = event("on_tick", &[("elapsed_s", "1000")]);
         assert!(matches(&spec, &Envelope { received_at: TimestampMs(1_150_000), ..late }));
+    }
+
+    #[test]
+    fn a_reason_is_there_exactly_where_nothing_matches() {
+        let word = |pattern: &str| regex::Regex::new(pattern).unwrap();
+        let field_match =
+            |field: &str| Some(FieldPattern { field: field.to_owned(), pattern: word("spam") });
+        let specs = [
+            TriggerSpec { msg_types: vec!["text".to_owned()], ..trigger("on_mail") },
+            TriggerSpec { field_match: field_match("body_text"), ..trigger("on_mail") },
+            TriggerSpec { event_pattern: Some("credit.*".to_owned()), ..trigger("on_event") },
+            TriggerSpec { subscribe: Some(word("^credit")), ..trigger("on_bus") },
+            TriggerSpec { field_match: field_match("what"), ..on_log("is (?<what>.*)") },
+            on_log("ERROR"),
+        ];
+        let events = [
+            event("on_mail", &[]),
+            event("on_mail", &[("msg_type", "text"), ("body_text", "some spam")]),
+            event("on_mail", &[("msg_type", "offer"), ("body_text", "news")]),
+            event("on_event", &[("event_name", "credit.change")]),
+            event("on_bus", &[("event_name", "credit.change")]),
+            event("on_bus", &[("event_name", "peer")]),
+            event("on_log", &[("line", "ERROR: this is spam")]),
+            line("ERROR: this is spam"),
+            line("this is well"),
+        ];
+        for spec in &specs {
+            for event in &events {
+                let reason = mismatch(spec, event);
+                assert_eq!(reason.is_none(), matches(spec, event), "{spec:?} {event:?} {reason:?}");
+            }
+        }
+        let said = mismatch(&on_log("x"), &event("on_mail", &[])).unwrap();
+        assert_eq!(said, "the trigger is on_mail, it waits for on_log");
+        let said = mismatch(&specs[0], &events[2]).unwrap();
+        assert_eq!(said, "msg_type is \"offer\", it takes text");
     }
 
     #[test]
