@@ -16,6 +16,7 @@ mod import;
 mod ingest;
 mod init;
 mod journal;
+mod journal_words;
 mod model;
 mod outbox;
 pub mod printer;

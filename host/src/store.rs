@@ -31,6 +31,7 @@ mod host_answers;
 mod journal_columns;
 mod journal_list;
 mod journal_query;
+mod known_words;
 mod log_positions;
 mod memory_list;
 mod migrations;

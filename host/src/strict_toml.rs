@@ -65,7 +65,14 @@ pub fn parse<'t>(sink: &Sink<'t>) -> Option<DeTable<'t>> {
         let at = error.span().map_or(0, |span| span.start);
         // The parser puts hints on further lines; a problem is one line.
         let message: Vec<&str> = error.message().lines().map(str::trim).collect();
-        sink.error(at, format!("not valid TOML: {}", message.join("; ")));
+        let message = message.join("; ");
+        let spot = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+        if message == "duplicate key" && !spot.is_empty() {
+            let what = format!("not valid TOML: duplicate key {spot}, this table has it already");
+            sink.error_expected(at, what, "one of the two, or its [table] above it");
+        } else {
+            sink.error(at, format!("not valid TOML: {message}"));
+        }
     }
     errors.is_empty().then(|| root.into_inner())
 }

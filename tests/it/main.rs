@@ -35,6 +35,7 @@ mod lineage;
 mod log_tail;
 mod measuring;
 mod message_is_data;
+mod mistyped;
 mod modes;
 mod old_scripts;
 mod outbox;

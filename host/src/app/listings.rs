@@ -75,7 +75,7 @@ fn recipe(entry: &Entry) -> ListedRecipe {
             State::Rejected(problems) => {
                 problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
             }
-            _ => entry.unread_log().unwrap_or_default(),
+            _ => entry.broken_file().or_else(|| entry.unread_log()).unwrap_or_default(),
         },
         file_mode: revision.map(|revision| revision.recipe.mode.as_str()),
         mode: match &entry.state {

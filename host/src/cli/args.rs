@@ -185,7 +185,10 @@ pub(super) enum JournalCommand {
     /// The newest rows, newest first.
     List(JournalFilterArgs),
     /// One row with its trace.
-    Show { id: i64 },
+    Show {
+        /// The row's number.
+        id: String,
+    },
     /// New rows as they come; ends with Ctrl-C.
     Tail {
         /// Print what is there and stop.
@@ -237,7 +240,7 @@ pub(super) enum RecipeCommand {
     List,
     /// Check a recipe file, or every recipe of the home.
     Check {
-        /// A .toml or .wasm file; all recipes of the home if left out.
+        /// A recipe's name, or a .toml or .wasm file; all recipes of the home if left out.
         file: Option<PathBuf>,
     },
     /// One recipe: stages, actions, components, grant.
@@ -289,9 +292,8 @@ pub(super) enum ReviewCommand {
     List {
         #[arg(long)]
         recipe: Option<String>,
-        /// open, confirmed or corrected.
         #[arg(long)]
-        state: Option<String>,
+        state: Option<ReviewState>,
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
@@ -530,7 +532,7 @@ pub(super) enum BenchCommand {
         /// Events in each round.
         #[arg(long, default_value_t = 20_000)]
         events: u32,
-        #[arg(long, default_value_t = 3)]
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
         /// Measure again with a journal of so many rows; a million take about 4 GB
         /// and some minutes.
@@ -542,7 +544,7 @@ pub(super) enum BenchCommand {
         /// A name from the catalogue.
         #[arg(long, default_value = "gemma3-270m")]
         model: String,
-        #[arg(long, default_value_t = 5)]
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
     },
     /// How often a shipped recipe decides labelled messages rightly, and what gets

@@ -8,10 +8,10 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde_json::json;
 
-use super::Outcome;
 use super::args::GrantCommand;
 use super::grant_plan::Planner;
 use super::printer::Printer;
+use super::{Outcome, recipe_names};
 use crate::app::{self, Deciders, grant_files};
 use crate::config::Config;
 use crate::grants::{self, Follow, Grant, Permissions, leaks};
@@ -203,7 +203,13 @@ async fn planner(
     name: &str,
     printer: &Printer,
 ) -> anyhow::Result<Option<Planner>> {
-    let bytes = super::recipe::read_recipe(home, name)?;
+    let bytes = match super::recipe::read_recipe(home, name)? {
+        Ok(bytes) => bytes,
+        Err(why) => {
+            printer.talk(&why);
+            return Ok(None);
+        }
+    };
     match deciders.loader.check(name, &bytes).await {
         Ok(candidate) => Ok(Some(Planner::new(home, deciders, candidate)?)),
         Err(problems) => {
@@ -387,6 +393,11 @@ fn history(home: &Home, name: &str, limit: u32, printer: &Printer) -> anyhow::Re
     let past = Reader::open(&home.state())
         .context("the history is kept by a service that ran")?
         .grant_history(name, limit)?;
+    if past.is_empty()
+        && let Some(why) = recipe_names::unknown(home, Some(name))?
+    {
+        return Ok(printer.no(&why));
+    }
     if printer.is_json() {
         printer.json(&past)?;
         return Ok(Outcome::Done);

@@ -152,7 +152,7 @@ pub(super) async fn bind_grants(home: &Home, names: &[&str]) -> anyhow::Result<(
     let config = Config::load(&home.config_file())?;
     let deciders = app::deciders(home, &config)?;
     for name in names {
-        let bytes = super::recipe::read_recipe(home, name)?;
+        let bytes = super::recipe::read_recipe(home, name)?.map_err(anyhow::Error::msg)?;
         // A recipe that the user changed into a broken one has no revision.
         if let Ok(candidate) = deciders.loader.check(name, &bytes).await {
             let nothing = Arc::new(Grant::nothing(name));

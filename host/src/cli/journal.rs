@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Outcome;
 use super::args::{JournalCommand, JournalFilterArgs};
 use super::printer::{Printer, shorten};
-use super::{explain, progress, trace_view};
+use super::{explain, journal_words, progress, recipe_names, trace_view};
 use crate::home::Home;
 use crate::ids::JournalId;
 use crate::store::{JournalEntry, JournalFilter, JournalRecord, Reader, VerifyError};
@@ -24,14 +24,24 @@ pub(super) fn run(
     let home = Home::existing(home)?;
     let reader = Reader::open(&home.state())?;
     match command {
-        JournalCommand::List(filter) => list(&reader, filter, printer),
-        JournalCommand::Show { id } => show(&reader, *id, printer),
+        JournalCommand::List(filter) => list(&home, &reader, filter, printer),
+        JournalCommand::Show { id } => match id.parse() {
+            Ok(id) => show(&reader, id, printer),
+            Err(_) => Ok(printer.no(&format!(
+                "{id:?} is no row number; the story of an event is told by `thrall explain {id}`"
+            ))),
+        },
         JournalCommand::Tail { once, after } => tail(&reader, *once, *after, printer),
         JournalCommand::Verify => verify(&reader, printer),
     }
 }
 
-fn list(reader: &Reader, args: &JournalFilterArgs, printer: &Printer) -> anyhow::Result<Outcome> {
+fn list(
+    home: &Home,
+    reader: &Reader,
+    args: &JournalFilterArgs,
+    printer: &Printer,
+) -> anyhow::Result<Outcome> {
     let filter = JournalFilter {
         recipe: args.recipe.clone(),
         action: args.action.clone(),
@@ -41,6 +51,11 @@ fn list(reader: &Reader, args: &JournalFilterArgs, printer: &Printer) -> anyhow:
         ..JournalFilter::default()
     };
     let rows = reader.journal_list(&filter)?;
+    if rows.is_empty()
+        && let Some(why) = nonsense(home, reader, args)?
+    {
+        return Ok(printer.no(&why));
+    }
     if printer.is_json() {
         printer.json(&rows)?;
     } else {
@@ -51,6 +66,21 @@ fn list(reader: &Reader, args: &JournalFilterArgs, printer: &Printer) -> anyhow:
         )?;
     }
     Ok(Outcome::Done)
+}
+
+/// Why there can be no row of this kind, if so.
+fn nonsense(
+    home: &Home,
+    reader: &Reader,
+    args: &JournalFilterArgs,
+) -> anyhow::Result<Option<String>> {
+    if let Some(why) = recipe_names::unknown(home, args.recipe.as_deref())? {
+        return Ok(Some(why));
+    }
+    if let Some(why) = journal_words::unknown_sender(reader, args.sender.as_deref())? {
+        return Ok(Some(why));
+    }
+    journal_words::unknown_action(home, reader, args.action.as_deref())
 }
 
 fn cells(record: &JournalRecord) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! `thrall recipe list|check|show`; its other commands need no home and have files
 //! of their own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -9,14 +9,17 @@ use serde_json::json;
 
 use super::args::RecipeCommand;
 use super::printer::Printer;
-use super::{Outcome, recipe_build, recipe_history, recipe_limits, recipe_mode, recipe_new};
+use super::{
+    Outcome, recipe_build, recipe_history, recipe_limits, recipe_mode, recipe_names, recipe_new,
+    recipe_words,
+};
 use crate::app;
 use crate::config::Config;
 use crate::home::Home;
 use crate::ids::{is_valid_name, nearest};
 use crate::recipes::folder::MAX_COMPONENT_BYTES;
 use crate::recipes::registry::{Entry, Registry, State};
-use crate::recipes::{EvaluatorKind, LlmSpec};
+use crate::recipes::{EvaluatorKind, LlmSpec, manifest};
 use crate::strict_toml::Problem;
 use crate::wasm::{ComponentReport, WasiAnswer};
 
@@ -57,7 +60,10 @@ pub(super) async fn run(
             let registry = app::registry_of(&home, &config, &deciders).await?;
             recipe_mode::run(&home, &config, &registry, name, (mode, *force), printer)
         }
-        RecipeCommand::Check { file: Some(file) } => check_file(&deciders, file, printer).await,
+        RecipeCommand::Check { file: Some(file) } => match named(&home, file)? {
+            Ok(file) => check_file(&deciders, &file, printer).await,
+            Err(why) => Ok(printer.no(&why)),
+        },
         RecipeCommand::Check { file: None } => {
             let registry = app::registry_of(&home, &config, &deciders).await?;
             check_all(&registry, &deciders.shelf.problems, printer)
@@ -100,7 +106,13 @@ fn listed(entry: &Entry) -> Listed {
             let waiting = entry.waiting.as_ref().map(|waiting| {
                 format!("the file's revision is {}: {}", waiting.state, waiting.reason)
             });
-            waiting.into_iter().chain(entry.unread_log()).collect::<Vec<_>>().join("; ")
+            let rejected = entry.broken_file();
+            rejected
+                .into_iter()
+                .chain(waiting)
+                .chain(entry.unread_log())
+                .collect::<Vec<_>>()
+                .join("; ")
         }
     };
     let revision = entry.revision.as_deref();
@@ -153,6 +165,26 @@ fn list(registry: &Registry, printer: &Printer) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// The file that is meant: a path as it is given, or the one in `recipes/` of a
+/// recipe's name. The inner error says that there is no recipe of that name.
+fn named(home: &Home, given: &Path) -> anyhow::Result<Result<PathBuf, String>> {
+    let name = given.to_str().filter(|name| is_valid_name(name) && !given.exists());
+    let Some(name) = name else { return Ok(Ok(given.to_owned())) };
+    Ok(match recipe_names::no_file(home, name)? {
+        None => Ok(home.recipes().join(format!("{name}.toml"))),
+        Some(why) => Err(why),
+    })
+}
+
+/// With the file's path as it was given in the place of the one that a recipe has
+/// at home: whoever reads it may open it.
+fn at_path(problem: Problem, name: &str, file: &Path) -> Problem {
+    if problem.file != manifest::file_name(name) {
+        return problem;
+    }
+    Problem { file: file.display().to_string(), ..problem }
+}
+
 async fn check_file(
     deciders: &app::Deciders,
     file: &Path,
@@ -163,13 +195,21 @@ async fn check_file(
     match file.extension().and_then(|ending| ending.to_str()) {
         Some("toml") => match deciders.loader.check(name, &bytes).await {
             Ok(candidate) => {
+                let at_home = manifest::file_name(name);
                 for warning in &candidate.recipe.warnings {
+                    let warning = match warning.strip_prefix(&at_home) {
+                        Some(rest) => format!("{}{rest}", file.display()),
+                        None => warning.clone(),
+                    };
                     printer.talk(&format!("warning: {warning}"));
                 }
                 printer.line(&format!("{}: good", file.display()))?;
                 Ok(Outcome::Done)
             }
-            Err(problems) => fail(&problems, printer),
+            Err(problems) => {
+                let at_path = |problem| at_path(problem, name, file);
+                fail(&problems.into_iter().map(at_path).collect::<Vec<_>>(), printer)
+            }
         },
         Some("wasm") => match deciders.sandbox.load(bytes).await {
             Ok(report) if printer.is_json() => {
@@ -203,16 +243,19 @@ async fn check_file(
     }
 }
 
-/// The text of a recipe of the home.
+/// The text of a recipe of the home; the inner error says that there is none of
+/// that name.
 ///
 /// # Errors
-/// When there is none of that name.
-pub(super) fn read_recipe(home: &Home, name: &str) -> anyhow::Result<Vec<u8>> {
+/// When it cannot be read.
+pub(super) fn read_recipe(home: &Home, name: &str) -> anyhow::Result<Result<Vec<u8>, String>> {
     if !is_valid_name(name) {
         bail!("{name:?} cannot name a recipe: at most 64 of a-z, 0-9, - and _");
     }
-    read_bounded(&home.recipes().join(format!("{name}.toml")))
-        .with_context(|| format!("no recipe is called {name:?}"))
+    if let Some(why) = recipe_names::no_file(home, name)? {
+        return Ok(Err(why));
+    }
+    read_bounded(&home.recipes().join(format!("{name}.toml"))).map(Ok)
 }
 
 /// What a component that imports WASI meets there, one line for each answer.

@@ -5,8 +5,8 @@
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::Outcome;
 use super::printer::Printer;
+use super::{Outcome, recipe_names};
 use crate::app::kept_components::KeptComponents;
 use crate::home::Home;
 use crate::plain_file;
@@ -35,6 +35,11 @@ pub(super) fn list(
     printer: &Printer,
 ) -> anyhow::Result<Outcome> {
     let revisions = reader(home)?.live_revisions(name, limit)?;
+    if revisions.is_empty()
+        && let Some(why) = recipe_names::unknown(home, Some(name))?
+    {
+        return Ok(printer.no(&why));
+    }
     let past: Vec<Past<'_>> = revisions
         .iter()
         .map(|revision| Past {
@@ -72,7 +77,13 @@ pub(super) fn rollback(
     printer: &Printer,
 ) -> anyhow::Result<Outcome> {
     let revisions = reader(home)?.live_revisions(name, MAX_LOOKED_THROUGH)?;
-    let present = super::recipe::read_recipe(home, name).unwrap_or_default();
+    if revisions.is_empty()
+        && let Some(why) = recipe_names::unknown(home, Some(name))?
+    {
+        return Ok(printer.no(&why));
+    }
+    let present =
+        super::recipe::read_recipe(home, name).ok().and_then(Result::ok).unwrap_or_default();
     let found = match wanted {
         Some(beginning) => {
             revisions.iter().find(|one| one.digest.to_string().starts_with(beginning))

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use super::Outcome;
-use super::args::ReviewCommand;
+use super::args::{ReviewCommand, ReviewState};
 use super::printer::Printer;
 use super::socket_client::SocketClient;
+use super::{Outcome, journal_words, recipe_names};
 use crate::clock::{Clock, SystemClock};
 use crate::home::Home;
 use crate::server::Said;
@@ -20,11 +20,13 @@ pub(super) async fn run(
     let home = Home::existing(home)?;
     match command {
         ReviewCommand::List { recipe, state, limit } => {
-            let entries = Reader::open(&home.state())?.reviews(
-                recipe.as_deref(),
-                state.as_deref(),
-                *limit,
-            )?;
+            let state = state.map(word);
+            let entries = Reader::open(&home.state())?.reviews(recipe.as_deref(), state, *limit)?;
+            if entries.is_empty()
+                && let Some(why) = recipe_names::unknown(&home, recipe.as_deref())?
+            {
+                return Ok(printer.no(&why));
+            }
             list(&entries, printer)
         }
         ReviewCommand::Confirm { id, note } => {
@@ -33,6 +35,15 @@ pub(super) async fn run(
         ReviewCommand::Correct { id, action, note } => {
             say(&home, *id, Some(action), note.as_deref(), printer).await
         }
+    }
+}
+
+/// As it is stored.
+fn word(state: ReviewState) -> &'static str {
+    match state {
+        ReviewState::Open => "open",
+        ReviewState::Confirmed => "confirmed",
+        ReviewState::Corrected => "corrected",
     }
 }
 

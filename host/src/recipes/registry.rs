@@ -388,6 +388,16 @@ impl Entry {
         access.err().map(|denial| format!("{path} is not read, missing: {denial}"))
     }
 
+    /// Why the file that lies there now is not what runs, if it cannot be read.
+    pub fn broken_file(&self) -> Option<String> {
+        let first = self.rejected.first()?;
+        let more = match self.rejected.len() {
+            1 => String::new(),
+            n => format!(" (and {} more)", n - 1),
+        };
+        Some(format!("the file is rejected, the earlier revision goes on: {first}{more}"))
+    }
+
     /// What is wrong with its file.
     pub fn problems(&self) -> Vec<Problem> {
         match &self.state {

@@ -1,10 +1,14 @@
 //! RFC 9457 problem documents: the one form of every HTTP error.
 
 use axum::Json;
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::{DoorState, routes};
+use crate::ids::nearest;
+use crate::roles::Role;
 use crate::store::StoreError;
 
 /// An error for the caller: a status, a stable word, what to try.
@@ -53,12 +57,18 @@ pub(super) fn unavailable(error: &StoreError) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", error.to_string())
 }
 
-pub(super) async fn no_such_route(uri: Uri) -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "no_such_route",
-        format!("{} is not there for this role", uri.path()),
-    )
+pub(super) async fn no_such_route(State(state): State<DoorState>, uri: Uri) -> Problem {
+    let path = uri.path();
+    let detail = if state.role == Role::Operator {
+        // Operators have every route that they could mean, but those of sources.
+        let paths = routes::of_role(state.role).map(|route| route.path);
+        let hint =
+            nearest(path, paths).map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        format!("there is no route {path}{hint}")
+    } else {
+        format!("{path} is not there for this role")
+    };
+    Problem::new(StatusCode::NOT_FOUND, "no_such_route", detail)
 }
 
 pub(super) async fn no_such_method(uri: Uri) -> Problem {

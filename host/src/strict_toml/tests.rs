@@ -33,6 +33,13 @@ fn every_problem_has_its_place_and_all_are_found() {
 }
 
 #[test]
+fn a_key_that_stands_there_twice_is_named() {
+    let found = problems("enabled = true\n[a]\nb = 1\n[c]\nx = 1\nx = 2\n", |_| ());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("x.toml:6:1: not valid TOML: duplicate key x"), "{found:?}");
+}
+
+#[test]
 fn lists_of_tables_and_named_tables_are_named_as_written() {
     let text = "[[evaluate.rules]]\nx = 1\n[[evaluate.rules]]\ny = 1\n[actions.wake]\nz = 1\n[actions.log]\n";
     let found = problems(text, |top| {
