@@ -52,7 +52,7 @@ use crate::outbox::{Artifacts, Node, Performer};
 use crate::pipeline::Switches;
 use crate::pipeline::guard::GuardRules;
 use crate::pipeline::ports::{Cockpit, Ports};
-use crate::recipes::registry::{Registry, State, Terms};
+use crate::recipes::registry::{Entry, Registry, State, Terms};
 use crate::recipes::trip_wire::Trip;
 use crate::roles;
 use crate::store::{Reader, Store, StoreError, TrippedRevision};
@@ -459,6 +459,10 @@ impl App {
         for change in changes::between(&before, &self.registry.load()) {
             tracing::info!("{change}");
         }
+        reading.problems.extend(recipe_problems(&registry));
+        reading.problems.extend(grant_problems(&registry));
+        reading.problems.extend(self.shelf.load().problems.iter().cloned());
+        self.last_reading.store(Arc::new(reading));
         read.is_ok()
     }
 
@@ -511,7 +515,7 @@ impl App {
         let registry = Arc::new(Registry::apply(&previous, files, &terms));
         self.registry.store(Arc::clone(&registry));
         self.loader.unload_others(&registry);
-        for problem in recipe_problems(&registry) {
+        for problem in recipe_problems(&registry).into_iter().chain(grant_problems(&registry)) {
             tracing::warn!("{problem}");
         }
         // In force already: that it cannot be written down takes nothing back.
@@ -573,6 +577,7 @@ impl App {
     pub fn health(&self) -> Health {
         let registry = self.registry.load();
         let mut problems = recipe_problems(&registry);
+        problems.extend(grant_problems(&registry));
         let shelf = self.shelf.load();
         problems.extend(shelf.problems.iter().cloned());
         problems.extend(self.breakers.problems());
@@ -731,6 +736,18 @@ pub fn recipe_problems(registry: &Registry) -> Vec<String> {
         );
     }
     problems
+}
+
+/// What is wrong with grants, a line each: nothing runs under a broken one.
+pub fn grant_problems(registry: &Registry) -> Vec<String> {
+    let of = |entry: &Entry| {
+        let name = entry.name.clone();
+        let line = move |problem| {
+            format!("{problem} (a broken grant grants nothing, {name} does not run)")
+        };
+        entry.broken_grant.clone().into_iter().map(line)
+    };
+    registry.entries().flat_map(of).collect()
 }
 
 /// How long runs under way are given when the service ends.

@@ -176,6 +176,9 @@ async fn recipes(home: &Home, config: &Config, findings: &mut Findings) {
     for problem in app::recipe_problems(&registry) {
         findings.add(Level::Bad, "recipe", problem);
     }
+    for problem in app::grant_problems(&registry) {
+        findings.add(Level::Bad, "grant", problem);
+    }
     for problem in shelf.problems {
         findings.add(Level::Bad, "prompt", problem);
     }

@@ -21,6 +21,7 @@ use crate::recipes::Mode;
 use crate::recipes::registry::{Entry, Registry, State};
 use crate::roles::Separation;
 use crate::store::Reader;
+use crate::strict_toml::Problem;
 
 pub(super) async fn run(
     home: &Path,
@@ -102,6 +103,8 @@ struct Shown<'e> {
     binding: Option<String>,
     follow: Option<Follow>,
     permissions: Option<&'e Permissions>,
+    /// Why the file grants nothing.
+    broken: &'e [Problem],
     leaks: Vec<String>,
 }
 
@@ -121,6 +124,7 @@ fn shown(entry: &Entry) -> Shown<'_> {
         binding: grant.and_then(|grant| grant.binding).map(|digest| format!("sha256:{digest}")),
         follow: grant.and_then(|grant| grant.follow),
         permissions: grant.map(|grant| &grant.permissions),
+        broken: &entry.broken_grant,
         leaks: grant
             .map(|grant| leaks::warnings(&entry.name, &grant.permissions))
             .unwrap_or_default(),
@@ -185,8 +189,14 @@ fn show(entry: &Entry, separation: &Separation, printer: &Printer) -> anyhow::Re
         for line in grants::to_toml(grant).lines() {
             printer.line(line)?;
         }
-    } else {
+    } else if shown.broken.is_empty() {
         printer.talk(&format!("{} has no grant", entry.name));
+    }
+    if !shown.broken.is_empty() {
+        for problem in shown.broken {
+            printer.talk(&problem.to_string());
+        }
+        return Ok(printer.no(&format!("the grant of {} is broken and grants nothing", entry.name)));
     }
     if !shown.reason.is_empty() {
         printer.talk(&shown.reason);

@@ -249,6 +249,9 @@ pub struct Entry {
     /// The file's revision and why it does not run, while `revision`, an
     /// earlier one, goes on.
     pub waiting: Option<Waiting>,
+    /// Why the grant file that lies there grants nothing. Empty if it is good, or if
+    /// there is none.
+    pub broken_grant: Vec<Problem>,
     retired: Vec<Arc<Revision>>,
     /// See [`GrantFile::stands_guard`].
     stands_guard: bool,
@@ -423,6 +426,10 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry 
         Err(problems) => (None, problems),
     };
     let stands_guard = grant.stands_guard();
+    let broken_grant = match &grant {
+        GrantFile::Broken(problems) => problems.clone(),
+        GrantFile::Granted(..) | GrantFile::Absent => Vec::new(),
+    };
     let grant = match grant {
         GrantFile::Granted(grant, written) => Ok((grant, written)),
         GrantFile::Absent => Err(format!("needs grant: thrall grant allow {name}")),
@@ -445,6 +452,7 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry 
             revision: None,
             rejected: Vec::new(),
             waiting: None,
+            broken_grant,
             retired: Vec::new(),
             stands_guard,
             is_gone,
@@ -462,7 +470,7 @@ fn entry_of(previous: Option<&Entry>, file: LoadedFile, terms: &Terms) -> Entry 
     let state = if is_off { State::Disabled } else { choice.state.clone() };
     let retired = retired(&earlier, choice.revision.as_deref(), held, terms);
     let Choice { revision, waiting, .. } = choice;
-    Entry { name, state, revision, rejected, waiting, retired, stands_guard, is_gone }
+    Entry { name, state, revision, rejected, waiting, broken_grant, retired, stands_guard, is_gone }
 }
 
 /// Revisions that ran before, newest first, each under the grant that it had.

@@ -79,9 +79,12 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 pub struct Sink<'t> {
     file: &'t str,
     text: &'t str,
-    errors: RefCell<Vec<Problem>>,
-    warnings: RefCell<Vec<Problem>>,
+    errors: RefCell<Vec<Ranked>>,
+    warnings: RefCell<Vec<Ranked>>,
 }
+
+/// A problem with the line and column by which it is put in order.
+type Ranked = ((usize, usize), Problem);
 
 impl<'t> Sink<'t> {
     pub fn new(file: &'t str, text: &'t str) -> Self {
@@ -103,6 +106,21 @@ impl<'t> Sink<'t> {
     pub fn error_expected(&self, at: usize, what: impl Into<String>, expected: impl Into<String>) {
         let problem = Problem::at(self.file, self.text, at, what);
         self.add(Problem { expected: Some(expected.into()), ..problem });
+    }
+
+    /// As [`Self::error_expected`], told after what stands in the line of `after`:
+    /// what is lacking may stand there under a wrong name.
+    pub fn lacking(
+        &self,
+        at: usize,
+        after: usize,
+        what: impl Into<String>,
+        expected: impl Into<String>,
+    ) {
+        let problem = Problem::at(self.file, self.text, at, what);
+        let problem = Problem { expected: Some(expected.into()), ..problem };
+        let (line, _) = place(self.text, after.max(at));
+        push(&self.errors, (line, usize::MAX), problem);
     }
 
     /// A word that is none of those that may stand there.
@@ -149,11 +167,11 @@ impl<'t> Sink<'t> {
     }
 
     pub fn add_warning(&self, problem: Problem) {
-        push(&self.warnings, problem);
+        push(&self.warnings, (problem.line, problem.column), problem);
     }
 
     pub fn add(&self, problem: Problem) {
-        push(&self.errors, problem);
+        push(&self.errors, (problem.line, problem.column), problem);
     }
 
     pub fn has_errors(&self) -> bool {
@@ -166,14 +184,14 @@ impl<'t> Sink<'t> {
     }
 }
 
-fn push(list: &RefCell<Vec<Problem>>, problem: Problem) {
+fn push(list: &RefCell<Vec<Ranked>>, rank: (usize, usize), problem: Problem) {
     let mut list = list.borrow_mut();
-    if list.len() < MAX_PROBLEMS && !list.contains(&problem) {
-        list.push(problem);
+    if list.len() < MAX_PROBLEMS && list.iter().all(|(_, known)| *known != problem) {
+        list.push((rank, problem));
     }
 }
 
-fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
-    problems.sort_by_key(|problem| (problem.line, problem.column));
-    problems
+fn sorted(mut problems: Vec<Ranked>) -> Vec<Problem> {
+    problems.sort_by_key(|(rank, _)| *rank);
+    problems.into_iter().map(|(_, problem)| problem).collect()
 }

@@ -116,13 +116,12 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Reports a key that is absent and has to be there.
+    /// Reports a key that is absent and has to be there, after the unknown ones:
+    /// it may be there under a wrong name.
     pub fn missing(&self, key: &str, example: impl Display) {
-        self.sink.error_expected(
-            self.at,
-            format!("{} lacks {key}", self.name),
-            example.to_string(),
-        );
+        let last = self.keys().map(|key| key.at).max().unwrap_or(self.at);
+        let what = format!("{} lacks {key}", self.name);
+        self.sink.lacking(self.at, last, what, example.to_string());
     }
 
     fn wrong_type<T>(

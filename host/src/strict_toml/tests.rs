@@ -24,10 +24,10 @@ fn every_problem_has_its_place_and_all_are_found() {
     assert_eq!(
         found,
         [
-            "x.toml:2:2: [filter] lacks need: expected need = 1",
             "x.toml:3:1: unknown key \"coldown_key\" in [filter]: expected one of cooldown_key, max, on; did you mean \"cooldown_key\"?",
             "x.toml:4:7: [filter] max is a string: expected a whole number from 0 to 9",
             "x.toml:5:8: [filter] on is a whole number: expected true or false",
+            "x.toml:2:2: [filter] lacks need: expected need = 1",
         ]
     );
 }
