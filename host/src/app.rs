@@ -48,13 +48,14 @@ use crate::home::Home;
 use crate::model::{EmbeddedLlama, EmbeddedOptions, ModelRouter};
 use crate::model_files::ModelFiles;
 use crate::outbox::breaker_rows::Tripping;
-use crate::outbox::{Artifacts, Node, Performer};
+use crate::outbox::{Artifacts, Node, Performer, Readers};
 use crate::pipeline::Switches;
 use crate::pipeline::guard::GuardRules;
 use crate::pipeline::ports::{Cockpit, Ports};
 use crate::recipes::registry::{Entry, Registry, State, Terms};
 use crate::recipes::trip_wire::Trip;
-use crate::roles;
+use crate::roles::accounts::Accounts;
+use crate::roles::{self, Roles};
 use crate::store::{Reader, Store, StoreError, TrippedRevision};
 use crate::telemetry::EventLog;
 use crate::wasm::{SandboxSettings, WasmSandbox};
@@ -288,7 +289,7 @@ impl App {
                 observer(commit);
             }),
         });
-        let artifacts = Artifacts::open(&home.artifacts())
+        let artifacts = Artifacts::open(&home.artifacts(), readers_of_briefings(&config.roles))
             .with_context(|| format!("cannot open {}", home.artifacts().display()))?;
         let performer = Arc::new(Mutex::new(Performer::new(
             Arc::clone(&store),
@@ -629,6 +630,19 @@ impl App {
                 prompts.iter().len()
             ),
         ]
+    }
+}
+
+/// What the README calls the group of the agent.
+const USUAL_GROUP: &str = "thrall-agent";
+
+/// Who has to be able to read briefings beside the service.
+fn readers_of_briefings(roles: &Roles) -> Readers {
+    let usual = || Accounts::of_machine().gid(USUAL_GROUP);
+    match roles.agent_groups.first().copied().or_else(usual) {
+        Some(group) => Readers::Group(group),
+        None if roles.real_agents().next().is_some() => Readers::Everybody,
+        None => Readers::Nobody,
     }
 }
 

@@ -18,14 +18,15 @@ pub struct Home {
 
 /// Folders of a home, with the mode they are created with. The agent writes
 /// recipes/ alone; prompts/, models/, grants/ and breakers/ are the operator's;
-/// artifacts/ holds briefings, run/ sockets; state/ is the service's alone.
+/// artifacts/ holds briefings and is opened to the agent at
+/// the start, run/ sockets; state/ is the service's alone.
 pub const FOLDERS: [(&str, u32); 8] = [
     ("recipes", 0o2770),
     ("prompts", 0o755),
     ("models", 0o755),
     ("grants", 0o755),
     ("breakers", 0o755),
-    ("artifacts", 0o755),
+    ("artifacts", 0o700),
     ("run", 0o755),
     ("state", 0o700),
 ];

@@ -12,6 +12,6 @@ mod sending;
 #[cfg(test)]
 mod tests;
 
-pub use artifacts::Artifacts;
+pub use artifacts::{Artifacts, Readers};
 pub use node::Node;
 pub use performer::{Performed, Performer};

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Artifacts, Performer};
+use super::{Artifacts, Performer, Readers};
 use crate::capabilities::standing_breakers::Breakers;
 use crate::operation::Operation;
 use crate::store::tests::fixtures::*;
@@ -20,7 +20,7 @@ impl TestOutbox {
         test.commit(run_on(seq, &node('a'), "compile", operations));
         let TestStore { store, dir } = test;
         let store = Arc::new(store);
-        let artifacts = Artifacts::open(&dir.path().join("artifacts")).unwrap();
+        let artifacts = Artifacts::open(&dir.path().join("artifacts"), Readers::Nobody).unwrap();
         let breakers = Breakers::open(&dir.path().join("breakers"), NOW).unwrap();
         let performer = Performer::new(
             Arc::clone(&store),
@@ -146,5 +146,8 @@ fn a_folder_that_is_renamed_meanwhile_keeps_getting_the_files() {
     assert_eq!(std::fs::read_dir(at("elsewhere")).unwrap().count(), 0);
     assert!(at("breakers.old/global.json").is_file());
     assert!(at("artifacts.old/20260228-093141-b-1.md").is_file());
-    assert!(Artifacts::open(&at("artifacts")).is_err(), "and the new name is refused at a start");
+    assert!(
+        Artifacts::open(&at("artifacts"), Readers::Nobody).is_err(),
+        "and the new name is refused at a start"
+    );
 }

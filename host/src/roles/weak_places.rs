@@ -62,6 +62,18 @@ pub fn recipes_out_of_reach(home: &Home, roles: &Roles) -> Option<String> {
     ))
 }
 
+/// Whether briefings, which hold other people's mail, are open to every user.
+pub fn open_briefings(home: &Home) -> Option<String> {
+    let path = home.artifacts();
+    let mode = std::fs::metadata(&path).ok()?.mode();
+    (mode & 0o005 != 0).then(|| {
+        format!(
+            "{} can be read by every user of this machine: name the agent's group in [roles] agent_groups, and `serve` opens it to that group alone",
+            path.display()
+        )
+    })
+}
+
 /// Whoever may write a folder above the home can put another home in its place.
 fn replaceable(root: &Path, agent: &Peer) -> Option<String> {
     let root = root.canonicalize().ok()?;

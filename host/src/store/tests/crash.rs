@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::fixtures::*;
 use crate::capabilities::standing_breakers::Breakers;
-use crate::outbox::{Artifacts, Performer};
+use crate::outbox::{Artifacts, Performer, Readers};
 use crate::store::{Accepted, Reader, Store};
 
 const EVENTS: usize = 600;
@@ -29,7 +29,7 @@ fn crash_child() {
 /// line after each small step.
 fn work(home: &Path) {
     let store = Arc::new(Store::open(&home.join("state"), NOW).unwrap());
-    let artifacts = Artifacts::open(&home.join("artifacts")).unwrap();
+    let artifacts = Artifacts::open(&home.join("artifacts"), Readers::Nobody).unwrap();
     let breakers = Breakers::open(&home.join("breakers"), NOW).unwrap();
     let performer = Performer::new(
         Arc::clone(&store),
