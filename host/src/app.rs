@@ -20,6 +20,7 @@ mod prompt_use;
 pub mod recipe_loading;
 pub mod reload;
 pub mod reloader;
+pub mod state_owner;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,6 +85,9 @@ pub struct App {
     rules: Arc<ArcSwap<EngineRules>>,
     /// What stood in thrall.toml when it was last refused.
     config_problem: ArcSwap<Vec<String>>,
+    /// Why revisions, grants or components could not be written down.
+    keeping_problem: ArcSwap<Vec<String>>,
+    last_reading: ArcSwap<Reading>,
     last_tick: Mutex<Option<TimestampMs>>,
     /// One at a time: two that take the same rows would each finish them.
     performing: Performing,
@@ -309,6 +313,8 @@ impl App {
             config: ArcSwap::from_pointee(config),
             rules,
             config_problem: ArcSwap::default(),
+            keeping_problem: ArcSwap::default(),
+            last_reading: ArcSwap::default(),
             last_tick: Mutex::new(None),
             store,
             engine,
@@ -524,6 +530,9 @@ impl App {
             self.loader.remember(&self.store, &registry, &loaded, self.clock.now()).await
         {
             tracing::warn!(error = format!("{error:#}"), "recipes and grants cannot be kept");
+            self.keeping_problem.store(Arc::new(vec![format!("{error:#}")]));
+        } else {
+            self.keeping_problem.store(Arc::default());
         }
         Ok(())
     }
@@ -583,6 +592,7 @@ impl App {
         problems.extend(shelf.problems.iter().cloned());
         problems.extend(self.breakers.problems());
         problems.extend(self.config_problem.load().iter().cloned());
+        problems.extend(self.keeping_problem.load().iter().cloned());
         problems.extend(self.store.trouble());
         problems.extend(self.engine.pressure());
         let live = registry.entries().filter(|entry| matches!(entry.state, State::Live(_))).count();

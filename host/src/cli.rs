@@ -44,6 +44,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::app::state_owner::Before;
+use crate::home::Home;
 use crate::wasm::{COMPILE_WORKER, compile_worker_main};
 use args::{Arguments, Command};
 use printer::Printer;
@@ -87,7 +89,12 @@ pub fn main() -> ExitCode {
     };
     crate::telemetry::init(arguments.verbose);
     let printer = Printer::new(arguments.json);
-    match dispatch(arguments, &printer) {
+    let before = Before::look(&Home::new(arguments.home_path()));
+    let ended = dispatch(arguments, &printer);
+    if let Some(before) = before {
+        before.give_back();
+    }
+    match ended {
         Ok(outcome) => outcome.into(),
         // A closed pipe (`thrall journal list | head`) is no error of ours.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,

@@ -323,6 +323,58 @@ fn to_the_end(machine: &Machine, args: &[&str]) -> Output {
 }
 
 #[test]
+fn what_root_leaves_in_the_state_is_the_services() {
+    let Some(machine) = Machine::new() else { return };
+    for folder in ["state/code-cache", "state/components"] {
+        drop(std::fs::remove_dir_all(machine.home.path(folder)));
+    }
+    for command in [&["doctor"][..], &["recipe", "list"], &["grant", "allow", "log-all"]] {
+        machine.home.run(command);
+    }
+    assert!(machine.home.path("state/code-cache").is_dir());
+    all(&machine.home.path("state"), &mut |path| {
+        // The cache may still be writing down what it met.
+        let owner = std::fs::symlink_metadata(path).map_or(SERVICE, |metadata| metadata.uid());
+        let is_of_cache = path.is_file() && path.starts_with(machine.home.path("state/code-cache"));
+        assert!(owner == SERVICE || is_of_cache, "{} is uid {owner}'s", path.display());
+    });
+    let doctor = machine.home.run(&["doctor"]);
+    assert!(!doctor.stdout.contains("is not the service's"), "{doctor:?}");
+    chown(machine.home.path("state/code-cache"), Some(0), Some(0)).unwrap();
+    let doctor = machine.home.run(&["doctor"]);
+    assert!(doctor.stdout.contains("state/code-cache is not the service's"), "{doctor:?}");
+}
+
+#[test]
+fn briefings_are_open_to_the_agents_group_alone() {
+    let Some(machine) = Machine::new() else { return };
+    let said = |machine: &Machine| machine.home.run(&["doctor"]).stdout;
+    let mode = |machine: &Machine| {
+        std::fs::metadata(machine.home.path("artifacts")).unwrap().mode() & 0o777
+    };
+    assert_eq!(mode(&machine), 0o700, "as it is made");
+    drop(machine.serve());
+    // The agent here has no group that it could be opened to.
+    assert_eq!(mode(&machine), 0o755);
+    assert!(machine.shell(AGENT, "ls artifacts"));
+    assert!(said(&machine).contains("artifacts can be read by every user"));
+    let config = std::fs::read_to_string(machine.home.path("thrall.toml")).unwrap();
+    machine.home.write(
+        "thrall.toml",
+        config.replace(
+            &format!("agent_users = [{AGENT}]"),
+            &format!("agent_users = [{AGENT}]\nagent_groups = [{AGENT}]"),
+        ),
+    );
+    machine.home.run(&["status"]);
+    let as_root = machine.home.ingest("");
+    assert_eq!(as_root.code, 0, "{as_root:?}");
+    assert_eq!(mode(&machine), 0o750);
+    assert!(machine.shell(AGENT, "ls artifacts") && !machine.shell(OPERATOR, "ls artifacts"));
+    assert!(!said(&machine).contains("artifacts can be read"));
+}
+
+#[test]
 fn doctor_names_places_that_the_agent_could_write() {
     let Some(machine) = Machine::new() else { return };
     let roles_of = |machine: &Machine| {

@@ -50,7 +50,6 @@ pub struct RecipeLoader {
     models_on_disk: BTreeSet<String>,
     aliases: BTreeMap<String, String>,
     bundled: BTreeMap<String, ComponentReport>,
-    kept: Option<KeptComponents>,
     /// Users whose grants are taken.
     grant_owners: Owners,
 }
@@ -75,10 +74,7 @@ impl RecipeLoader {
             bundled.insert((*name).to_owned(), report);
         }
         let entries = files.catalogue().entries();
-        // Somebody who may not look into state/ can still check a recipe.
-        let kept = KeptComponents::open(&home.kept_components()).ok();
         Ok(Self {
-            kept,
             grant_owners: owners_of(&config.roles),
             home,
             sandbox,
@@ -173,11 +169,13 @@ impl RecipeLoader {
             revisions.push(revision);
         }
         let mut restored = Vec::new();
+        // Somebody who may not look into state/ can still check a recipe.
+        let kept = KeptComponents::open(&self.home.kept_components()).ok();
         for stored in revisions {
             let Ok(grant) = grants::parse(name, &stored.grant) else { continue };
             let mut folder = Folder::default();
             for (file, digest) in &stored.components {
-                if let Some(bytes) = self.kept.as_ref().and_then(|kept| kept.find(digest)) {
+                if let Some(bytes) = kept.as_ref().and_then(|kept| kept.find(digest)) {
                     folder.wasm.insert(file.clone(), Ok(bytes));
                 }
             }
@@ -241,7 +239,8 @@ impl RecipeLoader {
             .with_context(|| format!("cannot read {}", path.display()))
     }
 
-    /// Keeps every live revision, and every grant that is in force.
+    /// Keeps every live revision, and every grant that is in force. What can be kept
+    /// is, also where a component's copy cannot.
     ///
     /// # Errors
     /// When the database or a component's copy cannot be written.
@@ -253,6 +252,7 @@ impl RecipeLoader {
         now: TimestampMs,
     ) -> anyhow::Result<()> {
         let mut grants = Vec::new();
+        let mut copies = Ok(());
         for entry in registry.entries() {
             let Some(revision) = &entry.revision else { continue };
             let is_granted = revision.grant.binding.is_some();
@@ -263,7 +263,7 @@ impl RecipeLoader {
                 at: now,
             });
             if matches!(entry.state, State::Live(_)) {
-                self.keep_components(revision, &loaded.recipes)?;
+                copies = copies.and(self.keep_components(revision, &loaded.recipes));
                 let components = revision
                     .components
                     .iter()
@@ -285,17 +285,19 @@ impl RecipeLoader {
             }
         }
         store.remember_grants(grants).await?;
-        Ok(())
+        copies
     }
 
     fn keep_components(&self, revision: &Revision, recipes: &Folder) -> anyhow::Result<()> {
-        let Some(kept) = &self.kept else { return Ok(()) };
         for (source, id) in &revision.components {
             if let ComponentSource::File(name) = source
                 && let Some(Ok(bytes)) = recipes.wasm.get(name)
                 && Digest::of(bytes) == id.0
             {
-                kept.keep(bytes).with_context(|| format!("cannot keep a copy of {name}"))?;
+                let folder = KeptComponents::open(&self.home.kept_components());
+                folder.and_then(|kept| kept.keep(bytes)).with_context(|| {
+                    format!("cannot keep a copy of {name} in state/components: a restart after a change of recipes/ would not find what was granted")
+                })?;
             }
         }
         Ok(())

@@ -10,11 +10,12 @@ use serde::Serialize;
 use super::Outcome;
 use super::printer::Printer;
 use super::socket_client::SocketClient;
-use crate::app;
+use crate::app::{self, state_owner};
 use crate::config::{Config, ConfigError};
 use crate::home::{FOLDERS, Home};
 use crate::model_files::ModelFiles;
 use crate::recipes::registry::State;
+use crate::roles::weak_places;
 use crate::store::Reader;
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -73,6 +74,17 @@ fn folders(home: &Home, findings: &mut Findings) {
         .map(|(name, _)| *name)
         .filter(|name| !home.root().join(name).is_dir())
         .collect();
+    for place in state_owner::foreign(home) {
+        let text = format!(
+            "{} is not the service's, which cannot write it: give it to the owner of {} (chown -R)",
+            place.display(),
+            home.state().display()
+        );
+        findings.add(Level::Bad, "folders", text);
+    }
+    if let Some(text) = weak_places::open_briefings(home) {
+        findings.add(Level::Warning, "folders", text);
+    }
     if missing.is_empty() {
         findings.add(Level::Good, "folders", format!("{} has them all", home.root().display()));
     } else {
