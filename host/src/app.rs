@@ -17,6 +17,7 @@ pub mod prompt_desk;
 pub mod prompt_listings;
 pub mod prompt_shelf;
 mod prompt_use;
+pub mod reading;
 pub mod recipe_loading;
 pub mod reload;
 pub mod reloader;
@@ -67,6 +68,7 @@ use log_watch::LogWatch;
 use performing::Performing;
 use prompt_shelf::Shelf;
 use prompt_use::settle;
+use reading::Reading;
 use recipe_loading::RecipeLoader;
 
 /// Everything that a service, or a command that decides, consists of.
@@ -427,15 +429,21 @@ impl App {
 
     /// Reads thrall.toml again, whole or not at all. What is read only at the
     /// start stays as it is, and is named.
-    async fn reload_config(&self) {
+    async fn reload_config(&self) -> Reading {
+        let mut reading = Reading::default();
         let file = self.home.config_file();
-        let Some(read) = aside(move || Config::load(&file)).await else { return };
+        let Some(read) = aside(move || Config::load(&file)).await else { return reading };
         match read {
             Ok(read) => {
                 let old = self.config();
                 let new = Config::after_reload(&old, read);
                 for key in &new.needs_restart {
                     tracing::warn!("thrall.toml: {key} changed and takes effect at the next start");
+                    reading.needs_restart.push(format!("thrall.toml: {key}"));
+                }
+                for key in &new.taken_over {
+                    tracing::info!("thrall.toml: {key} is taken over");
+                    reading.taken_over.push(format!("thrall.toml: {key}"));
                 }
                 self.rules.store(Arc::new(rules_of(&new.config)));
                 self.breakers.set_usual_expiry(new.config.breaker_expire_s);
@@ -446,25 +454,36 @@ impl App {
                 let problem =
                     format!("thrall.toml is not taken over: {:#}", anyhow::Error::new(error));
                 tracing::warn!("{problem}");
+                reading.problems.push(problem.clone());
                 self.config_problem.store(Arc::new(vec![problem]));
             }
         }
+        reading
+    }
+
+    /// What the last reading of the home came to.
+    pub fn last_reading(&self) -> Reading {
+        Reading::clone(&self.last_reading.load())
     }
 
     /// Reads thrall.toml, recipes, grants and prompts again. What is broken leaves what ran
     /// before in place.
     pub async fn reload(&self) -> bool {
         let before = self.registry.load_full();
-        self.reload_config().await;
+        let mut reading = self.reload_config().await;
         if let Err(error) = self.read_prompts().await {
             tracing::warn!(error = format!("{error:#}"), "cannot read prompts, the old ones stay");
+            reading.problems.push(format!("prompts cannot be read: {error:#}"));
         }
         let read = self.load_recipes().await;
         if let Err(error) = &read {
             tracing::warn!(error = format!("{error:#}"), "cannot read recipes, tried again");
+            reading.problems.push(format!("recipes cannot be read: {error:#}"));
         }
-        for change in changes::between(&before, &self.registry.load()) {
+        let registry = self.registry.load();
+        for change in changes::between(&before, &registry) {
             tracing::info!("{change}");
+            reading.taken_over.push(change);
         }
         reading.problems.extend(recipe_problems(&registry));
         reading.problems.extend(grant_problems(&registry));
@@ -607,6 +626,7 @@ impl App {
             separation: separation.as_str().to_owned(),
             separation_reason: separation.reason().to_owned(),
             mode_ceiling: roles::ceiling(&config).as_str().to_owned(),
+            switches: config.switches(),
             prompt_candidates: shelf.candidates.iter().map(|one| one.line(&self.home)).collect(),
             problems,
         }

@@ -125,6 +125,7 @@ fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> 
         Command::Grant(args) => block_on(grant::run(&home, &args, printer)),
         Command::Model(args) => model::run(&home, &args, printer),
         Command::Status => status::run(&home, printer),
+        Command::Reload => block_on(reload::run(&home, printer)),
         Command::Doctor => block_on(doctor::run(&home, printer)),
         Command::Bench(args) => block_on(bench::run(&home, &args, printer)),
         Command::Dev(args) => block_on(dev::run(&args, printer)),

@@ -92,6 +92,8 @@ pub struct Promotion {
 /// A configuration that was read while one was in force.
 pub struct Reloaded {
     pub config: Config,
+    /// Keys that changed and hold from now on.
+    pub taken_over: Vec<&'static str>,
     /// Keys that changed and are read only at the start.
     pub needs_restart: Vec<&'static str>,
 }
@@ -150,21 +152,51 @@ impl Config {
 }
 
 impl Config {
+    /// The operator's switches that hold something back, with what.
+    pub fn switches(&self) -> Vec<String> {
+        [
+            (!self.enabled, "enabled = false: no event is accepted, nothing is performed"),
+            (
+                !self.responder_enabled,
+                "[responder] enabled = false: mail and replies are only journaled",
+            ),
+            (
+                self.dry_run,
+                "dry_run = true: wakes are only to be reported on; skills, mail and replies are only journaled",
+            ),
+        ]
+        .into_iter()
+        .filter(|(is_on, _)| *is_on)
+        .map(|(_, what)| what.to_owned())
+        .collect()
+    }
+
     /// What holds after a reload: the new file, except for what is built once.
     pub fn after_reload(old: &Self, new: Self) -> Reloaded {
-        let mut needs_restart = Vec::new();
-        let mut note = |key, is_same: bool| {
-            if !is_same {
-                needs_restart.push(key);
-            }
+        let changed = |keys: &[(&'static str, bool)]| -> Vec<&'static str> {
+            keys.iter().filter(|(_, is_same)| !is_same).map(|(key, _)| *key).collect()
         };
-        note("[model]", old.model == new.model);
-        note("[models]", old.models == new.models);
-        note("[sources]", old.sources == new.sources);
-        note("[http]", old.http == new.http);
-        note("[roles]", old.roles == new.roles);
-        note("tick_interval_s", old.tick_interval == new.tick_interval);
-        note("[limits]", old.pending == new.pending);
+        let taken_over = changed(&[
+            ("enabled", old.enabled == new.enabled),
+            ("dry_run", old.dry_run == new.dry_run),
+            ("[responder]", old.responder_enabled == new.responder_enabled),
+            ("breaker_expire_seconds", old.breaker_expire_s == new.breaker_expire_s),
+            ("ignore_msg_types", old.ignore_msg_types == new.ignore_msg_types),
+            ("[node]", old.node_id == new.node_id),
+            ("[trust_tiers]", old.trust == new.trust),
+            ("[compilation]", old.compilation == new.compilation),
+            ("[promotion]", old.promotion == new.promotion),
+            ("[guard]", old.limits == new.limits),
+        ]);
+        let needs_restart = changed(&[
+            ("[model]", old.model == new.model),
+            ("[models]", old.models == new.models),
+            ("[sources]", old.sources == new.sources),
+            ("[http]", old.http == new.http),
+            ("[roles]", old.roles == new.roles),
+            ("tick_interval_s", old.tick_interval == new.tick_interval),
+            ("[limits]", old.pending == new.pending),
+        ]);
         let config = Self {
             model: old.model.clone(),
             models: old.models.clone(),
@@ -175,7 +207,7 @@ impl Config {
             pending: old.pending,
             ..new
         };
-        Reloaded { config, needs_restart }
+        Reloaded { config, taken_over, needs_restart }
     }
 }
 

@@ -38,6 +38,7 @@ use crate::app::health::Health;
 use crate::app::listings::{GrantsListing, RecipesListing};
 use crate::app::prompt_desk::{Back, NewPrompt, PromptRefusal};
 use crate::app::prompt_listings::PromptsListing;
+use crate::app::reading::Reading;
 use crate::config::Source;
 use crate::engine::Engine;
 use crate::roles::Role;
@@ -116,8 +117,8 @@ pub struct ServerState {
     pub load_prompt: Arc<dyn Fn(NewPrompt) -> PromptJob + Send + Sync>,
     pub roll_prompt_back: Arc<dyn Fn(Back) -> PromptJob + Send + Sync>,
     pub breakers: Arc<BreakerDesk>,
-    /// Reads the folders again.
-    pub reload: Arc<dyn Fn() -> Job<()> + Send + Sync>,
+    /// Reads the home again, and says what came of it.
+    pub reload: Arc<dyn Fn() -> Job<Reading> + Send + Sync>,
 }
 
 /// What the handlers of one door need.

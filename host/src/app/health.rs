@@ -19,6 +19,9 @@ pub struct Health {
     pub separation_reason: String,
     /// The highest mode that a recipe may have here.
     pub mode_ceiling: String,
+    /// The operator's switches that hold something back, with what.
+    #[serde(default)]
+    pub switches: Vec<String>,
     /// Files of prompts/ that nobody has loaded, with the line that would.
     #[serde(default)]
     pub prompt_candidates: Vec<String>,

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
 use super::App;
+use super::reading::Reading;
 
 pub struct Reloader {
     app: Arc<App>,
@@ -33,5 +34,10 @@ impl Reloader {
         }
         self.begun.fetch_add(1, Ordering::AcqRel);
         self.app.reload().await
+    }
+
+    /// What the last reading came to.
+    pub fn last(&self) -> Reading {
+        self.app.last_reading()
     }
 }

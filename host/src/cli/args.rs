@@ -97,6 +97,9 @@ pub(super) enum Command {
     Model(ModelCommand),
     /// Counts: what waits, what was decided, what was refused.
     Status,
+    /// Have a running service read thrall.toml, recipes, grants and prompts again; says what
+    /// was taken over and what needs a restart.
+    Reload,
     /// Look for what is wrong with this home and this machine.
     Doctor,
     /// Measure this machine.

@@ -106,12 +106,8 @@ fn configuration(home: &Home, findings: &mut Findings) -> Option<Config> {
                 let text = "no node id: mail of your own node is not recognised, set [node] id";
                 findings.add(Level::Warning, "thrall.toml", text);
             }
-            if !config.enabled {
-                findings.add(
-                    Level::Warning,
-                    "thrall.toml",
-                    "enabled = false: no event is accepted",
-                );
+            for switch in config.switches() {
+                findings.add(Level::Warning, "thrall.toml", switch);
             }
             findings.add(Level::Good, "thrall.toml", "can be read");
             Some(config)

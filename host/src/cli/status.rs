@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Outcome;
 use super::printer::Printer;
 use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
 use crate::home::Home;
 use crate::store::Reader;
 
@@ -34,8 +35,12 @@ pub(super) fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcome> {
         .iter()
         .filter_map(|(name, count)| Some((name.strip_prefix(LOG_GAPS)?.to_owned(), json!(count))))
         .collect();
+    // A file that cannot be read is the business of `doctor`.
+    let switches =
+        Config::load(&home.config_file()).map(|config| config.switches()).unwrap_or_default();
     if printer.is_json() {
         printer.json(&json!({
+            "switches": switches,
             "pending": status.pending_events,
             "journal_rows": status.journal_rows,
             "buffers": status.buffers,
@@ -46,22 +51,24 @@ pub(super) fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcome> {
         }))?;
         return Ok(Outcome::Done);
     }
-    printer.line(&format!("events waiting    {}", status.pending_events))?;
-    printer.line(&format!("journal rows      {}", status.journal_rows))?;
+    for switch in &switches {
+        printer.line(&line("switch", switch))?;
+    }
+    printer.line(&line("events waiting", &status.pending_events.to_string()))?;
+    printer.line(&line("journal rows", &status.journal_rows.to_string()))?;
     for (state, count) in &status.outbox {
-        printer.line(&format!("outbox {state:<11}{count}"))?;
+        printer.line(&line(&format!("outbox {state}"), &count.to_string()))?;
     }
     for buffer in &status.buffers {
-        printer.line(&format!(
-            "buffer {:<11}{} waiting, {} being flushed",
-            buffer.buffer, buffer.waiting, buffer.flushing
-        ))?;
+        let items = format!("{} waiting, {} being flushed", buffer.waiting, buffer.flushing);
+        printer.line(&line(&format!("buffer {}", buffer.buffer), &items))?;
     }
     for (code, count) in &refused {
-        printer.line(&format!("refused {code:<10}{count}"))?;
+        printer.line(&line(&format!("refused {code}"), &count.to_string()))?;
     }
     for (cause, count) in &log_gaps {
-        printer.line(&format!("log {cause:<14}{count} times, lines may be gone"))?;
+        let gaps = format!("{count} times, lines may be gone");
+        printer.line(&line(&format!("log {cause}"), &gaps))?;
     }
     if !status.decisions.is_empty() {
         printer.line("decided in the last 24 hours:")?;
@@ -73,4 +80,20 @@ pub(super) fn run(home: &Path, printer: &Printer) -> anyhow::Result<Outcome> {
         printer.table(&["action", "by", "count"], &rows)?;
     }
     Ok(Outcome::Done)
+}
+
+/// What is counted, and beside it how much; never without a space between.
+fn line(what: &str, value: &str) -> String {
+    format!("{what:<17} {value}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_does_not_run_into_its_count() {
+        assert_eq!(line("journal rows", "7"), "journal rows      7");
+        assert_eq!(line("buffer mail-digest-of-the-day", "3"), "buffer mail-digest-of-the-day 3");
+    }
 }

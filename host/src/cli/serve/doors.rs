@@ -118,6 +118,7 @@ fn server_state(app: &Arc<App>, reloader: &Arc<Reloader>) -> ServerState {
             let reloader = Arc::clone(&reloader);
             Box::pin(async move {
                 reloader.reload().await;
+                reloader.last()
             })
         }),
     }
