@@ -14,7 +14,8 @@ cd -- "$here/.."
 rm -rf "$home"
 "$@" --home "$home" init 2>/dev/null
 cp "$demo/thrall.toml" "$home/thrall.toml"
-"$@" --home "$home" ingest --table "$demo/messages.jsonl"
+# One of the messages is too long, and a refused line is exit status 1.
+"$@" --home "$home" ingest --table "$demo/messages.jsonl" || [ $? -eq 1 ]
 "$@" --home "$home" journal verify
 
 cat <<EOF

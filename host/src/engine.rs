@@ -49,7 +49,7 @@ use room::Bounds;
 use seats::Seating;
 use waiting::Waiting;
 
-pub use accepting::SubmitError;
+pub use accepting::{SubmitError, not_allowed};
 
 /// Places where a service runs recipes.
 const LIVE_SEATING: Seating =

@@ -113,13 +113,31 @@ fn refused_envelopes_are_counted_with_their_reason_and_stop_nothing() {
         file.extend_from_slice(lines([mail(&format!("ok{n}"), &sender, "fine")]).as_bytes());
     }
     let path = home.write("events.jsonl", file);
-    let ran = home.run(&["ingest", path.to_str().unwrap(), "--json"]).ok().json();
+    let ran = home.run(&["ingest", path.to_str().unwrap(), "--json"]);
+    assert_eq!(ran.code, 1, "something was refused: {ran:?}");
+    let ran = ran.json();
     assert_eq!((&ran["accepted"], &ran["refused"]), (&6.into(), &6.into()), "{ran}");
     assert_eq!(home.journal().len(), 6);
     let status = home.run(&["status", "--json"]).ok().json();
     assert_eq!(status["refused"]["too_large"], 1, "{status}");
     assert_eq!(status["refused"]["too_deep"], 1, "{status}");
     assert_eq!(status["refused"]["not_utf8"], 1, "{status}");
+}
+
+#[test]
+fn a_trigger_that_is_none_is_refused_with_its_line_and_the_rest_is_taken() {
+    let home = TestHome::new();
+    home.recipe("good", GOOD);
+    let mut wrong = mail("m1", &node(0xd1), "hello");
+    wrong["trigger"] = "on_mial".into();
+    let ran = home.ingest(&lines([mail("m0", &node(0xd1), "hello"), wrong]));
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("line 2: refused (trigger_not_allowed)"), "{ran:?}");
+    assert!(ran.stderr.contains("did you mean \"on_mail\"?"), "{ran:?}");
+    assert_eq!(home.journal().len(), 1, "the good line is taken");
+    let folder = home.path("recipes");
+    let ran = home.run(&["ingest", folder.to_str().unwrap()]);
+    assert!(ran.code == 2 && ran.stderr.contains(folder.to_str().unwrap()), "{ran:?}");
 }
 
 #[test]

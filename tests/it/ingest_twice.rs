@@ -17,13 +17,18 @@ fn the_demo_file_twice_is_all_duplicates() {
     let home = TestHome::new();
     home.recipe("log-all", LOG_ALL);
     let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/messages.jsonl");
-    let first = home.run(&["ingest", demo, "--json"]).ok().json();
+    let ingest = || {
+        let ran = home.run(&["ingest", demo, "--json"]);
+        assert_eq!(ran.code, 1, "one line of it is too long: {ran:?}");
+        ran.json()
+    };
+    let first = ingest();
     assert_eq!(first["accepted"], 88, "{first}");
     assert_eq!(first["duplicates"], 1, "{first}");
     assert_eq!(first["refused"], 1, "{first}");
     let rows = home.journal();
 
-    let second = home.run(&["ingest", demo, "--json"]).ok().json();
+    let second = ingest();
     assert_eq!(second["accepted"], 0, "{second}");
     assert_eq!(second["duplicates"], 89, "{second}");
     assert_eq!(second["refused"], 1, "{second}");

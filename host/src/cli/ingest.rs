@@ -17,9 +17,10 @@ use super::socket_client::{Sent, SocketClient};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::Source;
-use crate::engine::{Pace, SubmitError};
+use crate::engine::{Pace, SubmitError, not_allowed};
+use crate::envelope::json;
 use crate::home::Home;
-use crate::server::EventAnswer;
+use crate::server::{Door, EventAnswer};
 use lines::{Line, Lines};
 use summary::Summary;
 
@@ -43,7 +44,7 @@ pub(super) async fn run(
         in_process(home, &mut lines, args.table).await?
     };
     summary.print(printer)?;
-    Ok(Outcome::Done)
+    Ok(if summary.has_refused() { Outcome::No } else { Outcome::Done })
 }
 
 async fn in_process(home: Home, lines: &mut Lines, with_table: bool) -> anyhow::Result<Summary> {
@@ -58,7 +59,14 @@ async fn in_process(home: Home, lines: &mut Lines, with_table: bool) -> anyhow::
         let mut drafts = Vec::new();
         for line in batch {
             match line {
-                Line::Draft(draft) => drafts.push(draft),
+                Line::Draft(number, draft) => match not_allowed(&source, &draft.trigger) {
+                    None => drafts.push(draft),
+                    Some(error) => {
+                        let code = SubmitError::NOT_ALLOWED;
+                        app.engine.count_refusal(&source.name, code).await;
+                        summary.count_refused(number, code, error.to_string());
+                    }
+                },
                 Line::Refused(number, refusal) => {
                     app.engine.count_refusal(&source.name, refusal.code()).await;
                     summary.count_refused(number, refusal.code(), refusal.to_string());
@@ -92,7 +100,24 @@ async fn in_process(home: Home, lines: &mut Lines, with_table: bool) -> anyhow::
 async fn through_service(client: &SocketClient, lines: &mut Lines) -> anyhow::Result<Summary> {
     let bar = progress::items(lines.total(), "ingest");
     let mut summary = Summary::default();
-    while let Some(batch) = lines.next_raw_batch(BATCH)? {
+    // A request is refused whole for one event that its source may not bring, so
+    // such a line is not sent.
+    let source = Door::operator().source;
+    while let Some(raw) = lines.next_raw_batch(BATCH)? {
+        let mut batch = Vec::new();
+        for (number, line) in raw {
+            let draft = json::parse(&line).ok();
+            match draft.and_then(|draft| not_allowed(&source, &draft.trigger)) {
+                None => batch.push((number, line)),
+                Some(error) => {
+                    summary.count_refused(number, SubmitError::NOT_ALLOWED, error.to_string());
+                    bar.inc(1);
+                }
+            }
+        }
+        if batch.is_empty() {
+            continue;
+        }
         let body = batch
             .iter()
             .flat_map(|(_, line)| line.iter().copied().chain([b'\n']))

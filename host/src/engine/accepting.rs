@@ -16,7 +16,7 @@ use crate::envelope::json::Draft;
 use crate::envelope::sender::{self, Tier};
 use crate::envelope::{Envelope, Field, HOST_TRIGGERS, log_line, sender_field};
 use crate::fault_points::FaultPoint;
-use crate::ids::Digest;
+use crate::ids::{Digest, nearest};
 use crate::log_tail::Place;
 use crate::pipeline::guard;
 use crate::recipes::TriggerSpec;
@@ -26,8 +26,8 @@ use crate::store::{Accepted, Incoming, StoreError};
 /// Why an event was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
-    #[error("source {source_name:?} may not bring {trigger:?} events")]
-    NotAllowed { source_name: String, trigger: String },
+    #[error("source {source_name:?} may not bring {trigger:?} events{hint}")]
+    NotAllowed { source_name: String, trigger: String, hint: String },
     #[error(transparent)]
     Full(#[from] Full),
     #[error("thrall is switched off (enabled = false in thrall.toml)")]
@@ -36,6 +36,11 @@ pub enum SubmitError {
     Closing,
     #[error("the event cannot be stored")]
     Store(#[from] StoreError),
+}
+
+impl SubmitError {
+    /// [`SubmitError::NotAllowed`], for scripts.
+    pub const NOT_ALLOWED: &'static str = "trigger_not_allowed";
 }
 
 impl Engine {
@@ -82,11 +87,8 @@ impl Engine {
         if shared.closing.load(Ordering::Acquire) {
             return Err(SubmitError::Closing);
         }
-        if let Some(draft) = drafts.iter().find(|draft| !may_bring(source, &draft.trigger)) {
-            return Err(SubmitError::NotAllowed {
-                source_name: source.name.clone(),
-                trigger: draft.trigger.clone(),
-            });
+        if let Some(error) = drafts.iter().find_map(|draft| not_allowed(source, &draft.trigger)) {
+            return Err(error);
         }
         let now = shared.clock.now();
         let registry = shared.registry.load_full();
@@ -179,6 +181,19 @@ fn is_of_a_stranger(rules: &EngineRules, envelope: &Envelope) -> bool {
         || envelope.source == log_line::SOURCE
         || envelope.is_question();
     !is_own && !matches!(tier_of(rules, envelope), Tier::Team | Tier::Known)
+}
+
+/// Why a source may not bring an event of this trigger, if so.
+pub fn not_allowed(source: &Source, trigger: &str) -> Option<SubmitError> {
+    if may_bring(source, trigger) {
+        return None;
+    }
+    let valid = TriggerSpec::KINDS.into_iter().filter(|kind| may_bring(source, kind));
+    // A word that there is was not mistyped.
+    let near = nearest(trigger, valid).filter(|_| !TriggerSpec::KINDS.contains(&trigger));
+    let hint = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+    let (source_name, trigger) = (source.name.clone(), trigger.to_owned());
+    Some(SubmitError::NotAllowed { source_name, trigger, hint })
 }
 
 /// Exactly the words that are declared. Without any: those that a recipe can
@@ -274,6 +289,9 @@ mod tests {
         for trigger in HOST_TRIGGERS.into_iter().chain(["on_bsu", ""]) {
             assert!(!may_bring(&operators, trigger), "{trigger}");
         }
+        let said = |trigger| not_allowed(&operators, trigger).unwrap().to_string();
+        assert!(said("on_mial").ends_with("did you mean \"on_mail\"?"), "{}", said("on_mial"));
+        assert!(said("on_tick").ends_with("\"on_tick\" events"), "{}", said("on_tick"));
         let bus = source(&["on_bus"]);
         assert!(may_bring(&bus, "on_bus") && !may_bring(&bus, "on_log"));
     }

@@ -87,7 +87,7 @@ fn to_answer(accepted: Accepted) -> EventAnswer {
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 pub(super) fn to_problem(error: SubmitError) -> Problem {
     let (status, code) = match &error {
-        SubmitError::NotAllowed { .. } => (StatusCode::FORBIDDEN, "trigger_not_allowed"),
+        SubmitError::NotAllowed { .. } => (StatusCode::FORBIDDEN, SubmitError::NOT_ALLOWED),
         SubmitError::Full(full) => (StatusCode::TOO_MANY_REQUESTS, full.code()),
         SubmitError::Closing => (StatusCode::SERVICE_UNAVAILABLE, "closing"),
         SubmitError::Disabled => (StatusCode::SERVICE_UNAVAILABLE, "disabled"),

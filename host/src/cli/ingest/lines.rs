@@ -25,7 +25,7 @@ pub(super) struct Lines {
 pub(super) type RawLine = (u64, Vec<u8>);
 
 pub(super) enum Line {
-    Draft(Draft),
+    Draft(u64, Draft),
     Refused(u64, Refusal),
 }
 
@@ -42,8 +42,9 @@ impl Lines {
             let (digest, total) = scan(&mut bytes.as_slice())?;
             return Ok(Self { reader: Box::new(Cursor::new(bytes)), digest, total, number: 0 });
         }
-        let open = || File::open(path).with_context(|| format!("cannot read {}", path.display()));
-        let (digest, total) = scan(&mut BufReader::new(open()?))?;
+        let unread = || format!("cannot read {}", path.display());
+        let open = || File::open(path).with_context(unread);
+        let (digest, total) = scan(&mut BufReader::new(open()?)).with_context(unread)?;
         Ok(Self { reader: Box::new(BufReader::new(open()?)), digest, total, number: 0 })
     }
 
@@ -58,7 +59,7 @@ impl Lines {
         let parsed = raw.into_iter().map(|(number, bytes)| match json::parse(&bytes) {
             Ok(mut draft) => {
                 draft.id.get_or_insert_with(|| format!("file:{}:{number}", self.digest));
-                Line::Draft(draft)
+                Line::Draft(number, draft)
             }
             Err(refusal) => Line::Refused(number, refusal),
         });

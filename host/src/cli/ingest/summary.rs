@@ -72,6 +72,10 @@ impl Summary {
         }
     }
 
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused > 0
+    }
+
     /// Reads what was decided after `first_row`.
     pub(super) fn read_decisions(
         &mut self,
