@@ -12,6 +12,7 @@ pub mod health;
 pub mod kept_components;
 pub mod listings;
 pub mod log_watch;
+mod missing_models;
 pub mod performing;
 pub mod prompt_desk;
 pub mod prompt_listings;
@@ -82,6 +83,8 @@ pub struct App {
     pub log: Arc<EventLog>,
     pub clock: Arc<dyn Clock>,
     loader: RecipeLoader,
+    /// Where models are looked for.
+    files: Option<ModelFiles>,
     breakers: Arc<Breakers>,
     pub breaker_desk: Arc<BreakerDesk>,
     rules: Arc<ArcSwap<EngineRules>>,
@@ -237,6 +240,8 @@ impl App {
             store.release_held(clock.now()).await?;
         }
         let reader = Arc::new(Reader::open(&home.state())?);
+        // Where others answer, it does not matter what is on disk.
+        let files = if models.is_none() { Some(ModelFiles::of_home(&home)?) } else { None };
         let Deciders { sandbox, questions, loader, mut shelf } =
             deciders_with(&home, &config, Some(&reader), models, worker_program)?;
         settle(&mut shelf, &store, clock.now()).await?;
@@ -325,6 +330,7 @@ impl App {
             log,
             clock,
             loader,
+            files,
             breakers,
             breaker_desk,
             performing,
@@ -609,6 +615,9 @@ impl App {
         problems.extend(grant_problems(&registry));
         let shelf = self.shelf.load();
         problems.extend(shelf.problems.iter().cloned());
+        if let Some(files) = &self.files {
+            problems.extend(missing_models::problems(&registry, &self.questions, files));
+        }
         problems.extend(self.breakers.problems());
         problems.extend(self.config_problem.load().iter().cloned());
         problems.extend(self.keeping_problem.load().iter().cloned());

@@ -1,5 +1,6 @@
-//! Where model files lie: the home's own folder first, then the folder that
-//! all homes of a user share. The catalogue says what they are called.
+//! Where model files lie: the home's own folder first, where a service of another
+//! user finds them too, then the folder that all homes of a user share. The
+//! catalogue says what they are called.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,8 @@ use crate::model::pull::shared_models_folder;
 pub struct ModelFiles {
     catalogue: Catalogue,
     own: PathBuf,
+    /// There is a home, which has its own folder.
+    has_home: bool,
     shared: Option<PathBuf>,
 }
 
@@ -31,29 +34,43 @@ impl ModelFiles {
                 std::fs::read_to_string(&file).with_context(|| format!("cannot read {name}"))?;
             catalogue = catalogue.with(Catalogue::parse(&text, &name)?, &name)?;
         }
-        Ok(Self { catalogue, own, shared: shared_models_folder(|name| std::env::var_os(name)) })
+        Ok(Self {
+            catalogue,
+            own,
+            has_home: home.config_file().is_file(),
+            shared: shared_models_folder(|name| std::env::var_os(name)),
+        })
     }
 
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue
     }
 
+    /// Every folder that is looked into, the home's own first.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        [Some(&self.own), self.shared.as_ref()].into_iter().flatten().map(PathBuf::as_path)
+    }
+
     /// The entry's file, if it is there.
     pub fn find(&self, entry: &Entry) -> Option<PathBuf> {
-        let folders = [Some(&self.own), self.shared.as_ref()];
-        folders
-            .into_iter()
-            .flatten()
-            .map(|folder| folder.join(&entry.file))
-            .find(|path| path.is_file())
+        self.folders().map(|folder| folder.join(&entry.file)).find(|path| path.is_file())
     }
 
     /// Where the entry's file would be looked for first.
     pub fn expected_path(&self, entry: &Entry) -> PathBuf {
-        self.shared.as_ref().unwrap_or(&self.own).join(&entry.file)
+        let folder = if self.has_home { Some(&self.own) } else { self.shared.as_ref() };
+        folder.unwrap_or(&self.own).join(&entry.file)
     }
 
-    /// Where pulled models go.
+    /// Where models that are asked for by name go: into the home, if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::shared_folder`].
+    pub fn pull_folder(&self) -> anyhow::Result<&Path> {
+        if self.has_home { Ok(&self.own) } else { self.shared_folder() }
+    }
+
+    /// The folder of all homes of this user.
     ///
     /// # Errors
     /// When there is neither a data folder nor a home directory to put it in.

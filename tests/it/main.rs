@@ -43,6 +43,7 @@ mod pair;
 mod prompts;
 mod python_recipe;
 mod questions;
+mod reloading;
 mod roles;
 mod roles_links;
 mod roles_port;

@@ -499,11 +499,14 @@ pub(super) enum PromptCommand {
 pub(super) enum ModelCommand {
     /// The catalogue, and what is on disk.
     List,
-    /// Fetch models; their SHA-256 is checked.
+    /// Fetch models into the home's models/; their SHA-256 is checked. Without a home they
+    /// go into the folder that all homes of a user share (THRALL_MODELS, or
+    /// ~/.local/share/thrall/models), which is looked into as well.
     Pull {
         /// Names from `thrall model list`.
         names: Vec<String>,
-        /// Fetch the models that the shipped recipes use and that are not there.
+        /// Fetch the models that the demo and the tests use and that are not there, into
+        /// the folder that all homes share.
         #[arg(long, conflicts_with_all = ["names", "from_file"])]
         missing: bool,
         /// Take the file from here instead of from the network.

@@ -136,8 +136,11 @@ fn models(home: &Home, config: &Config, findings: &mut Findings) {
         Ok(entry) => match files.find(entry) {
             Some(path) => findings.add(Level::Good, "model", format!("{name}: {}", path.display())),
             None => {
+                let folders: Vec<String> =
+                    files.folders().map(|folder| folder.display().to_string()).collect();
                 let text = format!(
-                    "{name} is not on disk, recipes use their fallback: `thrall model pull {name}`"
+                    "{name} is in neither folder ({}), recipes use their fallback: `thrall model pull {name}`",
+                    folders.join(", ")
                 );
                 findings.add(Level::Warning, "model", text);
             }

@@ -92,12 +92,18 @@ fn pull_all(
     if from_file.is_some() && entries.len() != 1 {
         bail!("--from-file takes exactly one model name");
     }
+    // What the demo and the tests use is every checkout's.
+    let folder = if missing { files.shared_folder()? } else { files.pull_folder()? };
     let mut outcome = Outcome::Done;
     for entry in entries {
         let mut bar = Bar(None);
-        let pulled = match from_file {
-            Some(file) => pull::from_file(entry, file, files.shared_folder()?, &mut bar),
-            None => pull::pull(entry, files.shared_folder()?, &mut bar),
+        // One that lies in the folder of all homes is not fetched again: a service of
+        // another user does not look there, so it is copied.
+        let there = files.find(entry).filter(|path| path.parent() != Some(folder));
+        let pulled = match (from_file, &there) {
+            (Some(file), _) => pull::from_file(entry, file, folder, &mut bar),
+            (None, Some(there)) => pull::from_file(entry, there, folder, &mut bar),
+            (None, None) => pull::pull(entry, folder, &mut bar),
         };
         match pulled {
             // With --missing a model that is there is not worth a word.
