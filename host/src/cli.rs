@@ -108,7 +108,7 @@ pub fn main() -> ExitCode {
 fn dispatch(arguments: Arguments, printer: &Printer) -> anyhow::Result<Outcome> {
     let home = arguments.home_path();
     match arguments.command {
-        Command::Init(args) => block_on(init::run(&home, &args, printer)),
+        Command::Init(args) => block_on(init::run(&home, &args, arguments.verbose > 0, printer)),
         Command::Import(args) => block_on(import::run(&home, &args, printer)),
         Command::Serve => block_on(serve::run(&home, printer)),
         Command::Ingest(args) => block_on(ingest::run(&home, &args, printer)),

@@ -323,10 +323,11 @@ fn a_thousand_equal_errors_are_one_briefing_and_one_wake() {
         "- Lines: 1 like `<time> CRITICAL disk is full`\n",
         &format!("```text\n{}\n```\n", error(0)),
         &format!("```text\n{}\n```\n", error(999)),
-        "- Note: `the first of its kind lately`\n",
+        "by `log-watch`: `the first of its kind lately`\n",
     ] {
         assert!(page.contains(expected), "{expected} is missing in\n{page}");
     }
+    assert!(!page.contains("- Note:"), "the reason is not said twice: {page}");
     assert!(!page.contains("all is well") && page.len() < 4000, "{page}");
 }
 

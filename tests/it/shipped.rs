@@ -32,6 +32,32 @@ fn a_new_home_runs_what_it_is_granted_and_nothing_waits() {
     assert!(!told.stderr.contains("LEAK"), "{told:?}");
 }
 
+#[test]
+fn a_new_home_says_what_is_next_and_doctor_what_is_missing() {
+    let home = TestHome::new();
+    let another = home.path("another");
+    let said = home.run(&["init", another.to_str().unwrap()]).ok().stderr;
+    assert!(said.lines().count() < 12, "{said}");
+    for words in ["16 recipes with 16 grants", "model pull", "grant allow", "outbox list"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let again = home.run(&["init", another.to_str().unwrap(), "--json"]).ok();
+    assert_eq!(again.json()["written"], json!([]), "{again:?}");
+    std::fs::remove_file(another.join("recipes/mail-triage.toml")).unwrap();
+    let named = home.run(&["init", another.to_str().unwrap(), "--verbose"]).ok().stderr;
+    assert!(named.contains("another/recipes/mail-triage.toml"), "{named}");
+
+    let shipped = TestHome::shipped();
+    let log = shipped.write("node.log", "");
+    let recipe = std::fs::read_to_string(shipped.path("recipes/log-watch.toml")).unwrap();
+    shipped.recipe("log-watch", &recipe.replace("/var/log/node/serve.log", log.to_str().unwrap()));
+    let found = shipped.run(&["doctor"]).stdout;
+    let missing: Vec<&str> =
+        found.lines().filter(|line| line.contains("which is not there")).collect();
+    assert_eq!(missing.len(), 1, "{found}");
+    assert!(missing[0].contains("oom-recovery watches /var/log/node/serve.log"), "{missing:?}");
+}
+
 /// No mail makes it run out of fuel: that would stop the mail, for the wrong
 /// reason.
 #[test]

@@ -57,7 +57,8 @@ pub fn render(head: &FlushHead, part: u32, items: &[BufferItem]) -> String {
             span(&item.reason)
         );
         for (name, value) in [("Session", &item.session_id), ("Note", &item.note)] {
-            if !value.is_empty() {
+            // A note that nobody wrote is the reason once more.
+            if !value.is_empty() && *value != item.reason {
                 let _ = writeln!(page, "- {name}: {}", span(value));
             }
         }

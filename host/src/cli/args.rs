@@ -20,7 +20,7 @@ Examples:
   thrall --home ~/node dryrun mail-triage --last 20"
 )]
 pub(super) struct Arguments {
-    /// The home folder.
+    /// The home folder; ~/.thrall if left out.
     #[arg(long, global = true, env = "THRALL_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
 

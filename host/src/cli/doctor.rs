@@ -160,10 +160,10 @@ async fn recipes(home: &Home, config: &Config, findings: &mut Findings) {
         Err(error) => return findings.add(Level::Bad, "sandbox", format!("{error:#}")),
     };
     findings.add(Level::Good, "sandbox", "starts, and the bundled components load");
-    let mut live = 0;
+    let mut running = 0;
     for entry in registry.entries() {
         match &entry.state {
-            State::Live(_) => live += 1,
+            State::Live(_) => running += 1,
             State::Suspended(reason) => {
                 findings.add(
                     Level::Warning,
@@ -184,6 +184,19 @@ async fn recipes(home: &Home, config: &Config, findings: &mut Findings) {
             findings.add(Level::Warning, "recipe", warning.clone());
         }
     }
+    let live = registry.entries().filter(|entry| matches!(entry.state, State::Live(_)));
+    for entry in live {
+        let watched = entry.revision.as_ref().and_then(|revision| revision.log_access());
+        if let Some((path, Ok(()))) = watched
+            && !Path::new(path).is_file()
+        {
+            let text = format!(
+                "{} watches {path}, which is not there: put the path of your node's log into recipes/{}.toml and its grant, then `thrall grant allow {}`",
+                entry.name, entry.name, entry.name
+            );
+            findings.add(Level::Warning, "log", text);
+        }
+    }
     for problem in app::recipe_problems(&registry) {
         findings.add(Level::Bad, "recipe", problem);
     }
@@ -196,7 +209,7 @@ async fn recipes(home: &Home, config: &Config, findings: &mut Findings) {
     for candidate in shelf.candidates {
         findings.add(Level::Warning, "prompt", candidate.line(home));
     }
-    findings.add(Level::Good, "recipes", format!("{live} live"));
+    findings.add(Level::Good, "recipes", format!("{running} live"));
 }
 
 fn database(home: &Home, findings: &mut Findings) {

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use serde_json::json;
 
 use super::Outcome;
 use super::args::InitArgs;
@@ -29,6 +30,7 @@ use crate::{shipped, strict_toml};
 pub(super) async fn run(
     home: &Path,
     args: &InitArgs,
+    lists_files: bool,
     printer: &Printer,
 ) -> anyhow::Result<Outcome> {
     let home = Home::new(args.dir.as_deref().unwrap_or(home));
@@ -36,16 +38,18 @@ pub(super) async fn run(
     for (name, mode) in FOLDERS {
         create_folder(&home.root().join(name), mode)?;
     }
-    let mut written = 0;
+    let mut written: Vec<&str> = Vec::new();
     let mut fresh: Vec<&str> = Vec::new();
     for file in shipped::FILES {
         let path = home.root().join(file.path);
         if write_new(&path, file.content)? {
-            written += 1;
+            written.push(file.path);
             fresh.extend(
                 file.path.strip_prefix("grants/").and_then(|name| name.strip_suffix(".toml")),
             );
-            printer.talk(&format!("wrote {}", path.display()));
+            if lists_files {
+                printer.talk(&format!("wrote {}", path.display()));
+            }
         }
     }
     let unbound: Vec<&str> = shipped::FILES
@@ -56,13 +60,42 @@ pub(super) async fn run(
     let unbound = only_shipped(&home, unbound, printer)?;
     bind_shipped(&home, &unbound)?;
     use_shipped_prompts(&home, printer).await?;
-    printer.talk(&format!("{} is a thrall home ({written} files written).", home.root().display()));
-    printer.talk(&format!(
-        "Next: put your node id and your team into {}, then `thrall --home {} serve`.",
-        home.config_file().display(),
-        home.root().display()
-    ));
+    if printer.is_json() {
+        printer.json(&json!({"home": home.root(), "written": written}))?;
+    }
+    let root = home.root().display();
+    printer.talk(&format!("{root} is a thrall home: {}.", summary(&written)));
+    printer.talk(&format!("Next, each with `thrall --home {root}`:"));
+    for step in NEXT {
+        printer.talk(&format!("  {step}"));
+    }
     Ok(Outcome::Done)
+}
+
+/// What is left for a person to do.
+const NEXT: [&str; 5] = [
+    "thrall.toml               your node id and your team's ids",
+    "log-watch, oom-recovery   the path of your node's log, in recipes/ and in grants/, then `grant allow` for both",
+    "model pull gemma3-270m    253 MB; without it mail is sorted by rules and fallbacks alone",
+    "doctor, then serve        what is missing; the doorkeeper itself",
+    "outbox list               where wakes are found while no node is connected",
+];
+
+/// How many files of which kind.
+fn summary(written: &[&str]) -> String {
+    if written.is_empty() {
+        return "every file was there already and stays as it is".to_owned();
+    }
+    let count = |is_one: &dyn Fn(&str) -> bool| written.iter().filter(|path| is_one(path)).count();
+    let in_folder = |folder: &'static str, ending: &'static str| {
+        count(&|path: &str| path.starts_with(folder) && path.ends_with(ending))
+    };
+    let recipes = in_folder("recipes/", ".toml");
+    let (grants, components) = (in_folder("grants/", ""), in_folder("recipes/", ".wasm"));
+    format!(
+        "{} files written, {recipes} recipes with {grants} grants and {components} components among them (--verbose names them)",
+        written.len()
+    )
 }
 
 /// Prompts are in use only when somebody said so; for those that are shipped,

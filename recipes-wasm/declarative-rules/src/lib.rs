@@ -48,6 +48,9 @@ struct Rule<'a> {
     reason: Option<Cow<'a, str>>,
 }
 
+/// The reason where no rule applies: nothing went wrong.
+const DEFAULT: &str = "default action";
+
 impl Hotwire for DeclarativeRules {
     fn evaluate(envelope: &Envelope, situation: &Situation) -> Result<Option<Verdict>, String> {
         let table: Table = config::stage(situation)?;
@@ -64,7 +67,7 @@ impl Hotwire for DeclarativeRules {
                 return Ok(Some(rule.verdict()));
             }
         }
-        Ok(table.default_action.map(|action| Verdict::new(action, "no rule matched")))
+        Ok(table.default_action.map(|action| Verdict::new(action, DEFAULT)))
     }
 }
 
@@ -132,12 +135,12 @@ mod tests {
     fn without_a_match_the_default_applies_or_the_next_evaluator() {
         assert_eq!(
             evaluate(PEERS, &[("peer_count", "12")]),
-            Ok(Some(Verdict::new("log", "no rule matched")))
+            Ok(Some(Verdict::new("log", DEFAULT)))
         );
         assert_eq!(evaluate(r#"{"rules": []}"#, &[]), Ok(None));
         assert_eq!(
             evaluate(r#"{"default_action": "act"}"#, &[]),
-            Ok(Some(Verdict::new("act", "no rule matched")))
+            Ok(Some(Verdict::new("act", DEFAULT)))
         );
     }
 
