@@ -17,6 +17,7 @@ use crate::envelope::sender::Tier;
 
 pub mod catalogue;
 pub mod embedded_llama;
+pub mod embedding;
 pub mod label_scores;
 pub mod label_set;
 pub mod prefix_cache;
@@ -27,6 +28,7 @@ pub mod router;
 
 pub use embedded_llama::bench::{BenchReport, bench};
 pub use embedded_llama::{EmbeddedLlama, EmbeddedOptions};
+pub use embedding::{EmbedRequest, Embedding, TextEmbedder};
 pub use label_set::{Label, LabelSet};
 pub use prompt::{Prompt, PromptForm, PromptValues};
 pub use prompt_library::PromptLibrary;

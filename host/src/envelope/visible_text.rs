@@ -56,6 +56,33 @@ pub fn without_look_alikes(text: &str) -> String {
     clean
 }
 
+/// The text as a person sees it in one clean line of at most `limit` characters:
+/// what hides is left out, disguised letters are plain ones, runs of white space
+/// become one space. Costs in proportion to `limit` for text without long blank
+/// runs, whatever the text's size.
+pub fn one_line(text: &str, limit: usize) -> String {
+    let mut clean = String::new();
+    let mut length = 0;
+    let mut gap = false;
+    for c in plain_characters(text) {
+        if c.is_whitespace() {
+            gap = length > 0;
+            continue;
+        }
+        if std::mem::take(&mut gap) {
+            clean.push(' ');
+            length += 1;
+        }
+        if length >= limit {
+            break;
+        }
+        clean.push(c);
+        length += 1;
+    }
+    let bounded: String = clean.chars().take(limit).collect();
+    without_look_alikes(bounded.trim_end())
+}
+
 fn mixes_alphabets(word: &str) -> bool {
     !word.is_ascii()
         && word.chars().any(|c| c.is_ascii_alphabetic())

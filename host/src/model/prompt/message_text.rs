@@ -31,32 +31,11 @@ const MAX_TOKEN_NAME: usize = 32;
 
 /// The text as one clean line of at most `limit` characters.
 ///
-/// What no person would see is left out and disguised letters are plain ones
-/// ([`visible_text`]); runs of white space become one space, double quotes single
-/// ones, and look-alikes of special tokens (`<start_of_turn>`, `<|im_end|>`, `[INST]`) lose their brackets' shape.
-/// Costs in proportion to `limit` for text without long blank runs, whatever
-/// the message's size.
+/// As [`visible_text::one_line`]; double quotes become single ones, and look-alikes
+/// of special tokens (`<start_of_turn>`, `<|im_end|>`, `[INST]`) lose their brackets'
+/// shape.
 pub fn one_line(text: &str, limit: usize) -> String {
-    let mut clean = String::new();
-    let mut length = 0;
-    let mut gap = false;
-    for c in visible_text::plain_characters(text) {
-        if c.is_whitespace() {
-            gap = length > 0;
-            continue;
-        }
-        if std::mem::take(&mut gap) {
-            clean.push(' ');
-            length += 1;
-        }
-        if length >= limit {
-            break;
-        }
-        clean.push(if c == '"' { '\'' } else { c });
-        length += 1;
-    }
-    let bounded: String = clean.chars().take(limit).collect();
-    defuse_tokens(&visible_text::without_look_alikes(bounded.trim_end()))
+    defuse_tokens(&visible_text::one_line(text, limit).replace('"', "'"))
 }
 
 fn defuse_tokens(text: &str) -> String {
