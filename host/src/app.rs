@@ -48,6 +48,7 @@ use crate::envelope::json::Draft;
 use crate::envelope::sender::Tier;
 use crate::fault_points::{self, FaultHook};
 use crate::home::Home;
+use crate::model::catalogue::ModelKind;
 use crate::model::{EmbeddedLlama, EmbeddedOptions, ModelRouter};
 use crate::model_files::ModelFiles;
 use crate::outbox::breaker_rows::Tripping;
@@ -191,7 +192,7 @@ fn deciders_with(
 /// registered all the same: asking it says which file is missing.
 fn router(files: &ModelFiles, config: &Config) -> anyhow::Result<ModelRouter> {
     let mut router = ModelRouter::default();
-    for entry in files.catalogue().entries().iter().filter(|entry| entry.is_gguf()) {
+    for entry in files.catalogue().entries().iter().filter(|e| e.kind == ModelKind::Chat) {
         let path = files.find(entry).unwrap_or_else(|| files.expected_path(entry));
         let options = EmbeddedOptions {
             threads: config.model.threads,

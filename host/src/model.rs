@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::envelope::sender::Tier;
 
 pub mod catalogue;
+pub mod convert;
 pub mod embedded_llama;
 pub mod embedding;
 pub mod label_scores;

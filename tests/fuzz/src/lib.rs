@@ -20,6 +20,7 @@ pub mod grant;
 pub mod manifest;
 pub mod mutator;
 mod places;
+pub mod safetensors;
 mod shape;
 
 /// A target, with the words that its inputs are made of.
@@ -33,7 +34,7 @@ pub struct Target {
     pub max_bytes: usize,
 }
 
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     Target {
         name: "manifest",
         run: manifest::manifest,
@@ -51,6 +52,12 @@ pub const TARGETS: [Target; 4] = [
         name: "component",
         run: component::component,
         words: component::WORDS,
+        max_bytes: 64 * 1024,
+    },
+    Target {
+        name: "safetensors",
+        run: safetensors::safetensors,
+        words: safetensors::WORDS,
         max_bytes: 64 * 1024,
     },
 ];

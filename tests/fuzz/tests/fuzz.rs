@@ -30,3 +30,8 @@ fn fuzz_envelope() {
 fn fuzz_component() {
     run("component");
 }
+
+#[test]
+fn fuzz_safetensors() {
+    run("safetensors");
+}

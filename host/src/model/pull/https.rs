@@ -11,7 +11,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 use super::{CHUNK, PartFile, Progress, PullError};
-use crate::model::catalogue::{Entry, is_loopback_http};
+use crate::model::catalogue::{PinnedFile, is_loopback_http};
 
 /// A connection may break off this often before the pull gives up; each new try
 /// starts where the last one stopped.
@@ -22,33 +22,33 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) fn fetch(
-    entry: &Entry,
+    wanted: PinnedFile<'_>,
     url: &str,
     dest_dir: &Path,
     progress: &mut dyn Progress,
 ) -> Result<PathBuf, PullError> {
-    let part = PartFile::open(entry, dest_dir)?;
+    let part = PartFile::open(wanted, dest_dir)?;
     let resumed = part.written() > 0;
-    match download(entry, url, part, progress) {
+    match download(wanted, url, part, progress) {
         // What an earlier pull left may itself be wrong (another source's bytes,
         // a bad disk): once more from the start.
         Err(PullError::Mismatch { .. }) if resumed => {
-            download(entry, url, PartFile::open(entry, dest_dir)?, progress)
+            download(wanted, url, PartFile::open(wanted, dest_dir)?, progress)
         }
         other => other,
     }
 }
 
 fn download(
-    entry: &Entry,
+    wanted: PinnedFile<'_>,
     url: &str,
     mut part: PartFile<'_>,
     progress: &mut dyn Progress,
 ) -> Result<PathBuf, PullError> {
     let agent = agent(url);
-    progress.start(entry.size, &format!("{}: {url}", entry.name));
+    progress.start(wanted.size, &format!("{}: {url}", wanted.model));
     progress.advance(part.written());
-    let outcome = connections(entry, url, &agent, &mut part, progress);
+    let outcome = connections(wanted, url, &agent, &mut part, progress);
     progress.finish();
     outcome?;
     part.finish()
@@ -56,7 +56,7 @@ fn download(
 
 /// Asks again while each connection brings something.
 fn connections(
-    entry: &Entry,
+    wanted: PinnedFile<'_>,
     url: &str,
     agent: &Agent,
     part: &mut PartFile<'_>,
@@ -67,7 +67,7 @@ fn connections(
             break;
         }
         let before = part.written();
-        match one_connection(entry, url, agent, part, progress) {
+        match one_connection(wanted, url, agent, part, progress) {
             Err(PullError::BrokeOff { .. })
                 if part.written() > before && connection < MAX_CONNECTIONS => {}
             Err(error) => return Err(error),
@@ -78,7 +78,7 @@ fn connections(
 }
 
 fn one_connection(
-    entry: &Entry,
+    wanted: PinnedFile<'_>,
     url: &str,
     agent: &Agent,
     part: &mut PartFile<'_>,
@@ -101,8 +101,8 @@ fn one_connection(
     if !continues_at(&response, from) {
         part.restart()?;
     }
-    refuse_other_length(entry, url, &response, part.written())?;
-    receive(entry, url, response.into_body(), part, progress)
+    refuse_other_length(wanted, url, &response, part.written())?;
+    receive(wanted, url, response.into_body(), part, progress)
 }
 
 /// Whether the body starts at byte `from`. A server may ignore a Range, and then
@@ -123,16 +123,16 @@ fn continues_at(response: &Response<Body>, from: u64) -> bool {
 
 /// A login page or another version is noticed before it is downloaded.
 fn refuse_other_length(
-    entry: &Entry,
+    wanted: PinnedFile<'_>,
     url: &str,
     response: &Response<Body>,
     written: u64,
 ) -> Result<(), PullError> {
     match response.body().content_length() {
-        Some(length) if length != entry.size - written => Err(PullError::WrongSize {
-            model: entry.name.clone(),
+        Some(length) if length != wanted.size - written => Err(PullError::WrongSize {
+            model: wanted.model.to_owned(),
             origin: url.to_owned(),
-            expected: entry.size,
+            expected: wanted.size,
             actual: length.saturating_add(written).to_string(),
         }),
         _ => Ok(()),
@@ -140,7 +140,7 @@ fn refuse_other_length(
 }
 
 fn receive(
-    entry: &Entry,
+    wanted: PinnedFile<'_>,
     url: &str,
     body: Body,
     part: &mut PartFile<'_>,
@@ -151,7 +151,7 @@ fn receive(
     let broke_off = |part: &PartFile<'_>, detail: String| PullError::BrokeOff {
         url: url.to_owned(),
         got: part.written(),
-        expected: entry.size,
+        expected: wanted.size,
         detail,
     };
     loop {

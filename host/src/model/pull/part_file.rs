@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::{PullError, read_chunks};
 use crate::ids::Digest;
-use crate::model::catalogue::Entry;
+use crate::model::catalogue::PinnedFile;
 
 pub(super) struct PartFile<'a> {
-    entry: &'a Entry,
+    wanted: PinnedFile<'a>,
     folder: &'a Path,
     path: PathBuf,
     file: File,
@@ -22,8 +22,8 @@ pub(super) struct PartFile<'a> {
 
 impl<'a> PartFile<'a> {
     /// Opens what an earlier pull left, or an empty file.
-    pub(super) fn open(entry: &'a Entry, folder: &'a Path) -> Result<Self, PullError> {
-        let path = part_path(entry, folder);
+    pub(super) fn open(wanted: PinnedFile<'a>, folder: &'a Path) -> Result<Self, PullError> {
+        let path = part_path(wanted, folder);
         let mut file = File::options()
             .read(true)
             .write(true)
@@ -38,21 +38,21 @@ impl<'a> PartFile<'a> {
             written += chunk.len() as u64;
         })
         .map_err(PullError::io("read", &path))?;
-        let mut part = Self { entry, folder, path, file, hasher, written };
-        if part.written > entry.size {
+        let mut part = Self { wanted, folder, path, file, hasher, written };
+        if part.written > wanted.size {
             part.restart()?;
         }
         Ok(part)
     }
 
     /// Bytes that an interrupted pull left, without opening.
-    pub(super) fn size_on_disk(entry: &Entry, folder: &Path) -> u64 {
-        fs::metadata(part_path(entry, folder)).map_or(0, |found| found.len())
+    pub(super) fn size_on_disk(wanted: PinnedFile<'_>, folder: &Path) -> u64 {
+        fs::metadata(part_path(wanted, folder)).map_or(0, |found| found.len())
     }
 
     /// A source that gave nothing should leave nothing.
-    pub(super) fn remove_if_empty(entry: &Entry, folder: &Path) {
-        let path = part_path(entry, folder);
+    pub(super) fn remove_if_empty(wanted: PinnedFile<'_>, folder: &Path) {
+        let path = part_path(wanted, folder);
         if fs::metadata(&path).is_ok_and(|found| found.len() == 0) {
             // Best effort: an empty file is only untidy.
             let _ = fs::remove_file(path);
@@ -64,7 +64,7 @@ impl<'a> PartFile<'a> {
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.written == self.entry.size
+        self.written == self.wanted.size
     }
 
     /// Throws away what is there.
@@ -80,11 +80,11 @@ impl<'a> PartFile<'a> {
     /// cannot fill the disk.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), PullError> {
         let after = self.written + bytes.len() as u64;
-        if after > self.entry.size {
+        if after > self.wanted.size {
             return Err(PullError::WrongSize {
-                model: self.entry.name.clone(),
+                model: self.wanted.model.to_owned(),
                 origin: "the source".to_owned(),
-                expected: self.entry.size,
+                expected: self.wanted.size,
                 actual: "more".to_owned(),
             });
         }
@@ -98,28 +98,28 @@ impl<'a> PartFile<'a> {
     pub(super) fn finish(self) -> Result<PathBuf, PullError> {
         if !self.is_complete() {
             return Err(PullError::WrongSize {
-                model: self.entry.name.clone(),
+                model: self.wanted.model.to_owned(),
                 origin: "the source".to_owned(),
-                expected: self.entry.size,
+                expected: self.wanted.size,
                 actual: format!("only {}", self.written),
             });
         }
         let actual = Digest(self.hasher.finalize().into());
-        if actual != self.entry.sha256 {
+        if actual != self.wanted.sha256 {
             // One such file is kept per model, for a look at what came; the next
             // pull starts anew.
-            let kept = self.folder.join(format!("{}.bad", self.entry.file));
+            let kept = self.folder.join(format!("{}.bad", self.wanted.name));
             fs::rename(&self.path, &kept).map_err(PullError::io("rename", &self.path))?;
             return Err(PullError::Mismatch {
-                model: self.entry.name.clone(),
-                expected: self.entry.sha256.to_string(),
+                model: self.wanted.model.to_owned(),
+                expected: self.wanted.sha256.to_string(),
                 actual: actual.to_string(),
                 kept,
             });
         }
         // The bytes must be on the disk before the name says that they are right.
         self.file.sync_all().map_err(PullError::io("write to", &self.path))?;
-        let path = self.folder.join(&self.entry.file);
+        let path = self.folder.join(self.wanted.name);
         fs::rename(&self.path, &path).map_err(PullError::io("rename", &self.path))?;
         File::open(self.folder)
             .and_then(|folder| folder.sync_all())
@@ -130,9 +130,9 @@ impl<'a> PartFile<'a> {
     fn write_error(&self, error: io::Error) -> PullError {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => PullError::DiskFull {
-                model: self.entry.name.clone(),
+                model: self.wanted.model.to_owned(),
                 folder: self.folder.to_owned(),
-                needed: self.entry.size.saturating_sub(self.written),
+                needed: self.wanted.size.saturating_sub(self.written),
                 free: None,
             },
             _ => PullError::io("write to", &self.path)(error),
@@ -140,6 +140,6 @@ impl<'a> PartFile<'a> {
     }
 }
 
-fn part_path(entry: &Entry, folder: &Path) -> PathBuf {
-    folder.join(format!("{}.part", entry.file))
+fn part_path(wanted: PinnedFile<'_>, folder: &Path) -> PathBuf {
+    folder.join(format!("{}.part", wanted.name))
 }

