@@ -41,6 +41,7 @@ lint: format-check ## formatting, clippy, licences and advisories
 fuzz: build ## each fuzz target for ten minutes, from the corpus
 	THRALL_FUZZ_SECONDS=600 $(CARGO) nextest run --config-file .config/nextest.toml $(PROFILE) --workspace -E "package(thrall-fuzz)"
 
-bench: models ## the engine's and the model's figures, as JSON
+bench: models ## the engine's and the models' figures, as JSON
 	@$(THRALL) bench engine
 	@$(THRALL) bench model
+	@$(THRALL) bench model --model all-minilm-l6-v2

@@ -49,7 +49,7 @@ use crate::envelope::sender::Tier;
 use crate::fault_points::{self, FaultHook};
 use crate::home::Home;
 use crate::model::catalogue::ModelKind;
-use crate::model::{EmbeddedLlama, EmbeddedOptions, ModelRouter};
+use crate::model::{EmbeddedLlama, EmbeddedOptions, EmbedderOptions, LlamaEmbedder, ModelRouter};
 use crate::model_files::ModelFiles;
 use crate::outbox::breaker_rows::Tripping;
 use crate::outbox::{Artifacts, Node, Performer, Readers};
@@ -188,19 +188,32 @@ fn deciders_with(
     Ok(Deciders { sandbox, questions, loader, shelf })
 }
 
-/// Every chat model of the catalogue, by name. One that is not on disk is
-/// registered all the same: asking it says which file is missing.
+/// Every model of the catalogue, by name. One that is not on disk is registered all
+/// the same: asking it says which file is missing.
 fn router(files: &ModelFiles, config: &Config) -> anyhow::Result<ModelRouter> {
     let mut router = ModelRouter::default();
-    for entry in files.catalogue().entries().iter().filter(|e| e.kind == ModelKind::Chat) {
+    for entry in files.catalogue().entries() {
         let path = files.find(entry).unwrap_or_else(|| files.expected_path(entry));
-        let options = EmbeddedOptions {
-            threads: config.model.threads,
-            context_tokens: config.model.context_tokens.min(entry.context),
-            queue_timeout: config.model.queue_timeout,
-            ..EmbeddedOptions::new(path)
+        let (name, threads) = (Some(entry.name.clone()), config.model.threads);
+        let queue_timeout = config.model.queue_timeout;
+        router = match entry.kind {
+            ModelKind::Chat => {
+                let context_tokens = config.model.context_tokens.min(entry.context);
+                let options = EmbeddedOptions {
+                    name,
+                    threads,
+                    context_tokens,
+                    queue_timeout,
+                    ..EmbeddedOptions::new(path)
+                };
+                router.with(&entry.name, Arc::new(EmbeddedLlama::new(options)?))
+            }
+            ModelKind::Embedding => {
+                let options =
+                    EmbedderOptions { name, threads, queue_timeout, ..EmbedderOptions::new(path) };
+                router.with_embedder(&entry.name, Arc::new(LlamaEmbedder::new(options)?))
+            }
         };
-        router = router.with(&entry.name, Arc::new(EmbeddedLlama::new(options)?));
     }
     Ok(router)
 }

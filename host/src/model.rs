@@ -1,7 +1,8 @@
 //! What the rest of thrall asks of a language model: choose one label of a
-//! declared set, or write a bounded answer.
+//! declared set, write a bounded answer, or say what a text means as a vector.
 //!
-//! Here live the requests, the answers, the errors and the backend trait.
+//! Here live the requests, the answers, the errors and the backend trait; those of
+//! embedding are in `embedding`.
 //! Prompts and label sets are pure data (`prompt`, `label_set`); only
 //! `embedded_llama`, `label_scores` and `prefix_cache` know llama.cpp. What a
 //! label means for a message (which action follows, which threshold holds for
@@ -28,6 +29,7 @@ pub mod pull;
 pub mod router;
 
 pub use embedded_llama::bench::{BenchReport, bench};
+pub use embedded_llama::embedder::{EmbedderOptions, LlamaEmbedder};
 pub use embedded_llama::{EmbeddedLlama, EmbeddedOptions};
 pub use embedding::{EmbedRequest, Embedding, TextEmbedder};
 pub use label_set::{Label, LabelSet};

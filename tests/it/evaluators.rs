@@ -4,8 +4,8 @@
 
 use serde_json::Value;
 use thrall_tests::events::{lines, mail, node};
-use thrall_tests::models;
 use thrall_tests::test_home::TestHome;
+use thrall_tests::{guests, models};
 
 /// A prompt whose kinds all lead to one action.
 fn prompt(name: &str, action: &str, content: &str) -> String {
@@ -139,4 +139,29 @@ fn tiers_and_senders_of_a_real_model_have_their_own_prompts_each_granted_by_name
     assert_eq!(row["eval_type"], "fallback");
     let notes = trace["evaluate"]["notes"][0].as_str().unwrap();
     assert!(notes.contains("prompts = [\"collects\", \"drops\", \"wakes\"]"), "{notes}");
+}
+
+#[test]
+fn a_component_has_a_text_embedded_and_the_missing_model_is_named() {
+    let _ = models::minilm();
+    let home = TestHome::new();
+    home.write("recipes/asks.wasm", guests::bytes("asks-anything"));
+    let recipe = "mode = \"automated\"\n[trigger]\ntype = \"on_mail\"\n[evaluate]\ntype = \"hotwire\"\ncomponent = \"asks.wasm\"\n\
+        [actions.log]\n[config]\ncalls = [{ call = \"model.embed\", text = \"hello\" }]\n";
+    let grant = "mode = \"automated\"\nimports = [\"model\"]\n[reads]\nmodel = { prompts = [], models = [\"*\"] }\n";
+    home.recipe_under("embeds", recipe, grant);
+    let (row, trace) = decide_one(&home, "m1", &node(0xd1), "hello");
+    assert_eq!(row["reason"], "model.embed: 384 numbers", "{trace}");
+
+    // Under another name it is not there.
+    home.configure("[models.alias]\nall-minilm-l6-v2 = \"own\"\n");
+    let catalogue =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/catalogue.toml"))
+            .unwrap();
+    let (_, entry) = catalogue.split_once("name = \"all-minilm-l6-v2\"").unwrap();
+    let entry = entry.replace("all-MiniLM-L6-v2.Q8_0.gguf", "own.gguf");
+    home.write("models/catalogue.toml", format!("schema = 1\n[[model]]\nname = \"own\"{entry}"));
+    let (row, trace) = decide_one(&home, "m2", &node(0xd2), "hello");
+    let reason = row["reason"].as_str().unwrap();
+    assert!(reason.contains("`thrall model pull own`"), "{reason} {trace}");
 }

@@ -361,6 +361,12 @@ fn questions_are_held_against_their_bounds_and_every_refusal_is_recorded() {
             "model = { prompts = [\"triage\"], models = [\"*\"] }",
             "model = { prompts = [\"no-such\"], models = [\"*\"] }",
         ),
+        (
+            "{ call = \"model.embed\", text = \"x\" }",
+            "model",
+            "model = { prompts = [\"*\"], models = [\"gemma3-270m\"] }",
+            "model = { prompts = [], models = [\"all-minilm-l6-v2\"] }",
+        ),
     ];
     for (index, (call, import, narrow, wide)) in cases.iter().enumerate() {
         let grants = [

@@ -18,7 +18,19 @@ pub fn folder() -> PathBuf {
 /// # Panics
 /// When it was not fetched: the tests need a real model, not a stand-in.
 pub fn gemma_270m() -> PathBuf {
-    let path = folder().join("gemma-3-270m-q4_k_m.gguf");
-    assert!(path.is_file(), "{} is missing: run `make setup`", path.display());
+    fetched("gemma-3-270m-q4_k_m.gguf")
+}
+
+/// The model that embeds texts.
+///
+/// # Panics
+/// As [`gemma_270m`].
+pub fn minilm() -> PathBuf {
+    fetched("all-MiniLM-L6-v2.Q8_0.gguf")
+}
+
+fn fetched(file: &str) -> PathBuf {
+    let path = folder().join(file);
+    assert!(path.is_file(), "{} is missing: run `make models`", path.display());
     path
 }

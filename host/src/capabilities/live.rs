@@ -73,9 +73,7 @@ impl Answers for LiveAnswers {
             HostRequest::ModelComplete { prompt, text, max_tokens } => {
                 self.model.complete_for_guest(prompt, text, *max_tokens).await
             }
-            HostRequest::ModelEmbed { .. } => {
-                Err(HostError::Failed("this version has no embedding model".to_owned()))
-            }
+            HostRequest::ModelEmbed { text } => self.model.embed_for_guest(text).await,
             HostRequest::BreakerState { target } => {
                 let target =
                     Target::parse(target).map_err(|error| HostError::Invalid(error.to_string()))?;
@@ -95,6 +93,7 @@ impl Answers for LiveAnswers {
         match request {
             HostRequest::ModelClassify { prompt, .. }
             | HostRequest::ModelComplete { prompt, .. } => Some(self.model.model_of_prompt(prompt)),
+            HostRequest::ModelEmbed { .. } => Some(self.model.embedder_name()),
             _ => None,
         }
     }

@@ -15,16 +15,17 @@ use async_trait::async_trait;
 use crate::envelope::Envelope;
 use crate::envelope::sender::Tier;
 use crate::ids::Digest;
+use crate::model::embedding::DEFAULT_EMBEDDER;
 use crate::model::{
-    Classification, ClassifyRequest, CompleteRequest, LabelSet, ModelError, ModelRouter, Prompt,
-    PromptLibrary, PromptValues,
+    Classification, ClassifyRequest, CompleteRequest, EmbedRequest, LabelSet, ModelError,
+    ModelRouter, Prompt, PromptLibrary, PromptValues,
 };
 use crate::pipeline::ports::{Classifier, ModelQuestion, PreparedQuestion};
 use crate::recipes::{Asking, Recipe};
 use crate::stage::{HostAnswer, HostError, HostRequest};
 
-/// A host call's own deadline for `classify`, which a
-/// guest cannot stretch.
+/// A host call's own deadline for `classify` and `embed`, which a guest cannot
+/// stretch.
 const GUEST_CLASSIFY: Duration = Duration::from_secs(5);
 /// The same for `complete`.
 const GUEST_COMPLETE: Duration = Duration::from_secs(30);
@@ -163,6 +164,22 @@ impl ModelQuestions {
         };
         let completion = backend.complete(request).await.map_err(to_host_error)?;
         Ok(HostAnswer::Completion { text: completion.text, tokens: completion.usage.tokens })
+    }
+
+    /// The model that embeds where none is named.
+    pub fn embedder_name(&self) -> String {
+        self.model_name(Some(DEFAULT_EMBEDDER))
+    }
+
+    /// Answers a guest's `model.embed`.
+    ///
+    /// # Errors
+    /// The model's own failure.
+    pub async fn embed_for_guest(&self, text: &str) -> Result<HostAnswer, HostError> {
+        let embedder = self.router.embedder(&self.embedder_name()).map_err(to_host_error)?;
+        let request = EmbedRequest::of_message(text, GUEST_CLASSIFY);
+        let embedding = embedder.embed(request).await.map_err(to_host_error)?;
+        Ok(HostAnswer::Embedding(embedding.vector.to_vec()))
     }
 }
 

@@ -14,7 +14,8 @@ use super::Outcome;
 use super::args::BenchCommand;
 use super::printer::Printer;
 use crate::home::Home;
-use crate::model::embedded_llama::bench;
+use crate::model::catalogue::ModelKind;
+use crate::model::embedded_llama::{bench, embed_bench};
 use crate::model_files::ModelFiles;
 
 pub(super) async fn run(
@@ -37,8 +38,16 @@ pub(super) async fn run(
                 .with_context(|| format!("{model} is not on disk: `thrall model pull {model}`"))?;
             let rounds = *rounds as usize;
             printer.talk(&format!("{}: {rounds} rounds, this takes a while", path.display()));
-            printer
-                .json(&tokio::task::spawn_blocking(move || bench::bench(&path, rounds)).await??)?;
+            match entry.kind {
+                ModelKind::Chat => {
+                    let measure = move || bench::bench(&path, rounds);
+                    printer.json(&tokio::task::spawn_blocking(measure).await??)?;
+                }
+                ModelKind::Embedding => {
+                    let measure = move || embed_bench::bench(&path, rounds);
+                    printer.json(&tokio::task::spawn_blocking(measure).await??)?;
+                }
+            }
         }
     }
     Ok(Outcome::Done)

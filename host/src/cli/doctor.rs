@@ -13,6 +13,7 @@ use super::socket_client::SocketClient;
 use crate::app::{self, state_owner};
 use crate::config::{Config, ConfigError};
 use crate::home::{FOLDERS, Home};
+use crate::model::embedding::DEFAULT_EMBEDDER;
 use crate::model_files::ModelFiles;
 use crate::recipes::registry::State;
 use crate::roles::weak_places;
@@ -131,21 +132,26 @@ fn models(home: &Home, config: &Config, findings: &mut Findings) {
         Ok(files) => files,
         Err(error) => return findings.add(Level::Bad, "models", format!("{error:#}")),
     };
-    let name = config.models.get(&config.model.default).unwrap_or(&config.model.default);
-    match files.catalogue().find(name) {
-        Ok(entry) => match files.find(entry) {
-            Some(path) => findings.add(Level::Good, "model", format!("{name}: {}", path.display())),
-            None => {
+    let chat = &config.model.default;
+    for (name, without) in
+        [(chat.as_str(), "recipes use their fallback"), (DEFAULT_EMBEDDER, "no text is embedded")]
+    {
+        let name = config.models.get(name).map_or(name, String::as_str);
+        match files.catalogue().find(name).map(|entry| files.find(entry)) {
+            Ok(Some(path)) => {
+                findings.add(Level::Good, "model", format!("{name}: {}", path.display()));
+            }
+            Ok(None) => {
                 let folders: Vec<String> =
                     files.folders().map(|folder| folder.display().to_string()).collect();
                 let text = format!(
-                    "{name} is in neither folder ({}), recipes use their fallback: `thrall model pull {name}`",
+                    "{name} is in neither folder ({}), {without}: `thrall model pull {name}`",
                     folders.join(", ")
                 );
                 findings.add(Level::Warning, "model", text);
             }
-        },
-        Err(error) => findings.add(Level::Bad, "model", error.to_string()),
+            Err(error) => findings.add(Level::Bad, "model", error.to_string()),
+        }
     }
 }
 

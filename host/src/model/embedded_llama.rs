@@ -1,31 +1,33 @@
 //! The embedded backend: llama.cpp in this process, one thread per model.
 //!
-//! This file is the side that callers see: a queue with bounded waiting in front
-//! of the model's owner thread. The thread itself, with lazy loading, is
-//! `worker`; one loaded model is `engine`. Callers always get an answer, an
-//! overflow or an error within their own time, whatever the thread is doing.
+//! `owner` is what callers see of such a thread and `worker` the thread, with lazy
+//! loading; both serve any kind of model. Here is the one that answers questions:
+//! `engine` has it loaded, `answer` uses it. The one that embeds is `embedder`.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use llama_cpp_2::llama_backend::LlamaBackend;
-use tokio::sync::mpsc;
-use tokio::time::timeout_at;
+use llama_cpp_2::model::LlamaModel;
 
 use super::{
     Classification, ClassifyRequest, CompleteRequest, Completion, ModelBackend, ModelError,
 };
 use engine::Engine;
-use worker::Ticket;
+use owner::{Owner, QueueBounds, Reply, Service, Stop};
 
 mod answer;
 pub mod bench;
 mod chat_frame;
+pub mod embed_bench;
+pub mod embedder;
+mod embedding_engine;
 mod engine;
 mod gguf_check;
+mod owner;
+mod spare_cores;
 mod tokens;
 mod worker;
 
@@ -34,6 +36,8 @@ mod worker;
 pub struct EmbeddedOptions {
     /// The GGUF file; looked at when the first request comes.
     pub path: PathBuf,
+    /// What the catalogue calls it; said to whoever has not fetched it.
+    pub name: Option<String>,
     /// Threads for decoding.
     pub threads: usize,
     /// Tokens that prompt, message and answer may take together.
@@ -51,6 +55,7 @@ impl EmbeddedOptions {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            name: None,
             threads: std::thread::available_parallelism().map_or(2, usize::from),
             context_tokens: 2048,
             // Most messages are one step; 128 tokens are 0.15 s with a 270M
@@ -62,12 +67,40 @@ impl EmbeddedOptions {
     }
 }
 
+/// A request to the model, with its way back.
+type Work = Box<dyn FnOnce(Result<&mut Engine<'_>, ModelError>) + Send>;
+
+/// Questions are answered one at a time.
+struct Questions(EmbeddedOptions);
+
+impl Service for Questions {
+    type Engine<'m> = Engine<'m>;
+    type Work = Work;
+
+    fn model_name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    fn engine<'m>(
+        &self,
+        llama: &LlamaBackend,
+        model: &'m LlamaModel,
+    ) -> Result<Engine<'m>, ModelError> {
+        Engine::new(llama, model, &self.0)
+    }
+
+    fn answer(engine: &mut Engine<'_>, work: Work, _waiting: &mut dyn FnMut() -> Option<Work>) {
+        work(Ok(engine));
+    }
+
+    fn refuse(work: Work, error: ModelError) {
+        work(Err(error));
+    }
+}
+
 /// A model that loads on first use and answers one request at a time.
 pub struct EmbeddedLlama {
-    options: EmbeddedOptions,
-    state: Arc<Mutex<String>>,
-    inbox: Option<mpsc::Sender<Ticket>>,
-    thread: Option<JoinHandle<()>>,
+    owner: Owner<Questions>,
 }
 
 impl EmbeddedLlama {
@@ -76,18 +109,13 @@ impl EmbeddedLlama {
     /// # Errors
     /// [`ModelError::Failed`] if the system gives no thread.
     pub fn new(options: EmbeddedOptions) -> Result<Self, ModelError> {
-        let (inbox, tickets) = mpsc::channel(options.queue_len.max(1));
-        let state = Arc::new(Mutex::new("not loaded yet".to_owned()));
-        let (shown, own) = (Arc::clone(&state), options.clone());
-        let thread = std::thread::Builder::new()
-            .name("model".to_owned())
-            .spawn(move || worker::run(&own, tickets, &shown))
-            .map_err(|e| ModelError::Failed(format!("starting the model's thread: {e}")))?;
-        Ok(Self { options, state, inbox: Some(inbox), thread: Some(thread) })
+        let bounds = QueueBounds { timeout: options.queue_timeout, length: options.queue_len };
+        let path = options.path.clone();
+        Ok(Self { owner: Owner::start(Questions(options), path, bounds)? })
     }
 
     pub fn path(&self) -> &Path {
-        &self.options.path
+        self.owner.path()
     }
 
     async fn submit<T: Send + 'static>(
@@ -95,26 +123,12 @@ impl EmbeddedLlama {
         within: Duration,
         work: impl FnOnce(&mut Engine<'_>, &Stop<'_>) -> Result<T, ModelError> + Send + 'static,
     ) -> Result<T, ModelError> {
-        let arrived = Instant::now();
-        let deadline = arrived + within;
-        let latest_start = arrived + self.options.queue_timeout.min(within);
-        let (ticket, started, answer) = Ticket::new(deadline, within, work);
-        let inbox = self.inbox.as_ref().ok_or_else(ended)?;
-        let queued = async {
-            inbox.send(ticket).await.map_err(|_| ended())?;
-            started.await.map_err(|_| ended())
+        let request = |reply: Reply<T>| -> Work {
+            Box::new(move |engine: Result<&mut Engine<'_>, ModelError>| {
+                reply.answer_with(|stop| engine.and_then(|engine| work(engine, stop)));
+            })
         };
-        match timeout_at(latest_start.into(), queued).await {
-            Ok(outcome) => outcome?,
-            Err(_) => {
-                let waited_ms = millis(arrived.elapsed());
-                return Err(ModelError::Overflow { waited_ms });
-            }
-        }
-        match timeout_at(deadline.into(), answer).await {
-            Ok(answered) => answered.map_err(|_| broken())?,
-            Err(_) => Err(ModelError::Timeout { within_ms: millis(within) }),
-        }
+        self.owner.submit(within, request).await
     }
 }
 
@@ -131,45 +145,7 @@ impl ModelBackend for EmbeddedLlama {
     }
 
     fn summary(&self) -> String {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        format!("embedded llama.cpp, {}, {state}", self.options.path.display())
-    }
-}
-
-impl Drop for EmbeddedLlama {
-    /// Closes the queue and waits for the thread: llama.cpp must not be running
-    /// while the process takes its globals down. Takes one step of decoding.
-    fn drop(&mut self) {
-        self.inbox = None;
-        if let Some(thread) = self.thread.take() {
-            // A thread that panicked has reported it; there is nobody left to tell.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// When to give up in the middle of a request: its time is over, or its caller left.
-pub(super) struct Stop<'a> {
-    limit: Option<(Instant, Duration)>,
-    abandoned: &'a dyn Fn() -> bool,
-}
-
-impl<'a> Stop<'a> {
-    pub(super) fn at(deadline: Instant, within: Duration, abandoned: &'a dyn Fn() -> bool) -> Self {
-        Self { limit: Some((deadline, within)), abandoned }
-    }
-
-    pub(super) fn never() -> Self {
-        Self { limit: None, abandoned: &|| false }
-    }
-
-    pub(super) fn check(&self) -> Result<(), ModelError> {
-        match self.limit {
-            Some((deadline, within)) if Instant::now() >= deadline || (self.abandoned)() => {
-                Err(ModelError::Timeout { within_ms: millis(within) })
-            }
-            _ => Ok(()),
-        }
+        self.owner.summary()
     }
 }
 
@@ -184,18 +160,6 @@ pub(super) fn llama() -> Result<&'static LlamaBackend, ModelError> {
         LlamaBackend::init().map_err(|e| e.to_string())
     });
     made.as_ref().map_err(|e| ModelError::Failed(format!("starting llama.cpp: {e}")))
-}
-
-fn ended() -> ModelError {
-    ModelError::Failed("the model's thread has ended; restart thrall, and report this".to_owned())
-}
-
-fn broken() -> ModelError {
-    ModelError::Failed("the model broke on this request and is loaded anew".to_owned())
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub const MAX_CHARACTERS: usize = 2048;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbedRequest {
     text: String,
+    cut: bool,
     within: Duration,
 }
 
@@ -39,13 +40,25 @@ impl EmbedRequest {
     /// left out, and what is over the bound.
     #[must_use]
     pub fn of_message(message: &str, within: Duration) -> Self {
-        Self { text: visible_text::one_line(message, MAX_CHARACTERS), within }
+        // What is behind the bound tells whether there is more: a space and a letter.
+        let mut text = visible_text::one_line(message, MAX_CHARACTERS + 2);
+        let end = text.char_indices().nth(MAX_CHARACTERS).map(|(at, _)| at);
+        if let Some(end) = end {
+            text.truncate(end);
+        }
+        Self { text, cut: end.is_some(), within }
     }
 
     /// The text as the model gets it: one clean line, bounded.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The message had more than [`MAX_CHARACTERS`].
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// How long the caller waits in all, queue included.
@@ -108,7 +121,11 @@ mod tests {
 
     #[test]
     fn what_is_over_the_bound_is_not_looked_at() {
-        assert_eq!(text(&"ä ".repeat(1_000_000)).chars().count(), MAX_CHARACTERS - 1);
-        assert_eq!(text(" \n\t"), "");
+        let request = |text: &str| EmbedRequest::of_message(text, Duration::from_secs(1));
+        let long = request(&"ä".repeat(1_000_000));
+        assert_eq!((long.text().chars().count(), long.is_cut()), (MAX_CHARACTERS, true));
+        let most = request(&format!(" {}\n ", "ä".repeat(MAX_CHARACTERS)));
+        assert_eq!((most.text().chars().count(), most.is_cut()), (MAX_CHARACTERS, false));
+        assert_eq!(request(" \n\t").text(), "");
     }
 }

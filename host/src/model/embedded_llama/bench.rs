@@ -15,7 +15,7 @@ use crate::envelope::sender::Tier;
 use crate::model::{ClassifyRequest, ModelError, Prompt, PromptLibrary, PromptValues};
 
 /// Messages of everyday length, written for this.
-const MESSAGES: [&str; 6] = [
+pub(super) const MESSAGES: [&str; 6] = [
     "Hi, since this morning the nightly export on node seven stops after about two thousand rows \
      with a broken pipe. The disk is not full and the log shows nothing before it. Could you have \
      a look today? The partners expect the file at six and I have no other copy of it. Thanks, Ada",
@@ -74,7 +74,7 @@ pub fn bench(path: &Path, rounds: usize) -> Result<BenchReport, ModelError> {
     let options = EmbeddedOptions::new(path);
     let began = Instant::now();
     let llama = llama()?;
-    let model = load_model(llama, path)?;
+    let model = load_model(llama, path, None)?;
     let mut bench = Bench { engine: Engine::new(llama, &model, &options)?, prompt };
     let load = began.elapsed();
     let mut samples = Samples::default();
@@ -160,18 +160,18 @@ impl Bench<'_> {
     }
 }
 
-fn ms(duration: Duration) -> f64 {
+pub(super) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-fn median(samples: &[f64]) -> f64 {
+pub(super) fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// From Linux's own accounting, in kB lines.
-fn resident_mib() -> f64 {
+pub(super) fn resident_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kib = status
         .lines()

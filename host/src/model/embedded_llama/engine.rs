@@ -223,8 +223,12 @@ impl<'m> Engine<'m> {
 }
 
 /// A model file's first bytes tell whether llama.cpp should see it at all.
-pub(super) fn load_model(backend: &LlamaBackend, path: &Path) -> Result<LlamaModel, ModelError> {
-    gguf_check::check(path)?;
+pub(super) fn load_model(
+    backend: &LlamaBackend,
+    path: &Path,
+    name: Option<&str>,
+) -> Result<LlamaModel, ModelError> {
+    gguf_check::check(path, name)?;
     let params = llama_cpp_2::model::params::LlamaModelParams::default();
     LlamaModel::load_from_file(backend, path, &params).map_err(|error| ModelError::Unavailable {
         reason: format!(

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::*;
 use crate::envelope::sender::Tier;
@@ -11,9 +11,9 @@ use crate::model::{LabelSet, Prompt, PromptLibrary, PromptValues, Usage};
 
 const BASE: &str = "gemma-3-270m-q4_k_m.gguf";
 const INSTRUCT: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
-const LONG: Duration = Duration::from_secs(120);
+pub(super) const LONG: Duration = Duration::from_secs(120);
 
-fn model_file(name: &str) -> PathBuf {
+pub(super) fn model_file(name: &str) -> PathBuf {
     let folder = std::env::var_os("THRALL_MODELS").map_or_else(
         || {
             let home = std::env::var_os("HOME").unwrap_or_default();
@@ -36,7 +36,7 @@ fn gemma() -> &'static EmbeddedLlama {
     &MODEL
 }
 
-fn run<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(future)
 }
@@ -138,7 +138,7 @@ fn special_tokens_in_a_message_are_read_as_letters() {
     for (file, text) in [(BASE, gemma), (INSTRUCT, chat)] {
         let path = model_file(file);
         let llama = llama().unwrap();
-        let model = engine::load_model(llama, &path).unwrap();
+        let model = engine::load_model(llama, &path, None).unwrap();
         let engine = engine::Engine::new(llama, &model, &EmbeddedOptions::new(path)).unwrap();
         let is_special = |token: &llama_cpp_2::token::LlamaToken| {
             engine.vocab.is_control(*token) || engine.vocab.is_eog(*token)

@@ -11,62 +11,50 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::engine::{Engine, load_model};
-use super::{EmbeddedOptions, Stop, llama, millis};
+use super::engine::load_model;
+use super::llama;
+use super::owner::{Service, millis};
 use crate::model::ModelError;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-type Work = Box<dyn FnOnce(Result<&mut Engine<'_>, ModelError>) + Send>;
-
 /// One request in the queue.
-pub(super) struct Ticket {
+pub(super) struct Ticket<W> {
     started: oneshot::Sender<()>,
-    work: Work,
+    work: W,
 }
 
-impl Ticket {
-    /// A ticket, and the caller's two ends: work has begun, and the answer.
-    pub(super) fn new<T: Send + 'static>(
-        deadline: Instant,
-        within: Duration,
-        work: impl FnOnce(&mut Engine<'_>, &Stop<'_>) -> Result<T, ModelError> + Send + 'static,
-    ) -> (Self, oneshot::Receiver<()>, oneshot::Receiver<Result<T, ModelError>>) {
+impl<W> Ticket<W> {
+    /// A ticket, and what tells its caller that work has begun.
+    pub(super) fn new(work: W) -> (Self, oneshot::Receiver<()>) {
         let (started, on_start) = oneshot::channel();
-        let (answer, on_answer) = oneshot::channel();
-        let work: Work = Box::new(move |engine| {
-            let abandoned = || answer.is_closed();
-            let outcome =
-                engine.and_then(|engine| work(engine, &Stop::at(deadline, within, &abandoned)));
-            // The caller may have left; then there is nobody to tell.
-            let _ = answer.send(outcome);
-        });
-        (Self { started, work }, on_start, on_answer)
+        (Self { started, work }, on_start)
     }
 
     /// The work, unless its caller has left; a caller that has not learns that
     /// its turn has come.
-    fn begin(self) -> Option<Work> {
+    fn begin(self) -> Option<W> {
         self.started.send(()).ok().map(|()| self.work)
     }
 }
 
 /// Runs until every sender is gone.
-pub(super) fn run(
-    options: &EmbeddedOptions,
-    mut tickets: mpsc::Receiver<Ticket>,
+pub(super) fn run<S: Service>(
+    service: &S,
+    path: &Path,
+    mut tickets: mpsc::Receiver<Ticket<S::Work>>,
     state: &Mutex<String>,
 ) {
     let mut failure: Option<LoadFailure> = None;
     while let Some(ticket) = tickets.blocking_recv() {
         let Some(work) = ticket.begin() else { continue };
-        let seen = FileStamp::of(&options.path);
+        let seen = FileStamp::of(path);
         if let Some(failure) = failure.as_ref().filter(|f| !f.may_retry(seen, Instant::now())) {
-            work(Err(failure.answer()));
+            S::refuse(work, failure.answer());
             continue;
         }
-        let error = match serve(options, work, &mut tickets, state) {
+        let error = match serve(service, path, work, &mut tickets, state) {
             Ok(()) => return,
             Err(error) => error,
         };
@@ -79,47 +67,54 @@ pub(super) fn run(
 
 /// Loads the model and answers until the queue is closed. An error means that
 /// there is no usable model now; the ticket in hand has got its answer.
-fn serve(
-    options: &EmbeddedOptions,
-    first: Work,
-    tickets: &mut mpsc::Receiver<Ticket>,
+fn serve<S: Service>(
+    service: &S,
+    path: &Path,
+    first: S::Work,
+    tickets: &mut mpsc::Receiver<Ticket<S::Work>>,
     state: &Mutex<String>,
 ) -> Result<(), ModelError> {
     show(state, "loading".to_owned());
     let began = Instant::now();
-    let loaded = llama().and_then(|llama| Ok((llama, load_model(llama, &options.path)?)));
+    let loaded =
+        llama().and_then(|llama| Ok((llama, load_model(llama, path, service.model_name())?)));
     let (llama, model) = match loaded {
         Ok(loaded) => loaded,
-        Err(error) => {
-            // Shown before it is answered: who was told looks at the state next.
-            show(state, error.to_string());
-            first(Err(error.clone()));
-            return Err(error);
-        }
+        Err(error) => return Err(refused::<S>(first, error, state)),
     };
-    let mut engine = match Engine::new(llama, &model, options) {
+    let mut engine = match service.engine(llama, &model) {
         Ok(engine) => engine,
-        Err(error) => {
-            // Shown before it is answered: who was told looks at the state next.
-            show(state, error.to_string());
-            first(Err(error.clone()));
-            return Err(error);
-        }
+        Err(error) => return Err(refused::<S>(first, error, state)),
     };
     show(state, format!("loaded in {} ms", millis(began.elapsed())));
     let mut next = Some(first);
     loop {
         if let Some(work) = next.take() {
+            let mut waiting = || loop {
+                if let Some(work) = tickets.try_recv().ok()?.begin() {
+                    return Some(work);
+                }
+            };
             // llama-cpp-2 asserts; one message must not end the model's service.
-            catch_unwind(AssertUnwindSafe(|| work(Ok(&mut engine)))).map_err(|_| {
-                ModelError::Failed("the model broke on a request and is loaded anew".to_owned())
-            })?;
+            catch_unwind(AssertUnwindSafe(|| S::answer(&mut engine, work, &mut waiting))).map_err(
+                |_| {
+                    let what = "the model broke on a request and is loaded anew";
+                    ModelError::Failed(what.to_owned())
+                },
+            )?;
         }
         match tickets.blocking_recv() {
             Some(ticket) => next = ticket.begin(),
             None => return Ok(()),
         }
     }
+}
+
+/// Shown before it is answered: who was told looks at the state next.
+fn refused<S: Service>(first: S::Work, error: ModelError, state: &Mutex<String>) -> ModelError {
+    show(state, error.to_string());
+    S::refuse(first, error.clone());
+    error
 }
 
 fn show(state: &Mutex<String>, text: String) {
