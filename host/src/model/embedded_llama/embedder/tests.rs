@@ -100,11 +100,20 @@ fn what_means_the_same_is_near_and_what_does_not_is_far() {
             "Someone took my bank card. Can you lock it at once?",
             "The newsletter of week 31 is out.",
         ),
-        ("Thanks, got it.", "Thank you, I have received it!", "Which skills does your node offer?"),
+        (
+            "When will my parcel arrive?",
+            "How long until my package is delivered?",
+            "Congratulations, you won a prize!",
+        ),
+        (
+            "The server is down and nobody can log in.",
+            "Outage: our server does not answer, logins fail.",
+            "I like to bake bread on Sundays.",
+        ),
     ] {
         let (one, same, other) = (embed(one), embed(same), embed(other));
         let (near, far) = (one.cosine(&same), one.cosine(&other));
-        assert!(near > 0.6 && far < 0.3, "{near} {far}");
+        assert!(near > 0.55 && far < 0.25, "{near} {far}");
         assert!((one.cosine(&one) - 1.0).abs() < 1e-4);
     }
 }
@@ -169,7 +178,7 @@ fn hostile_texts_are_ordinary_texts() {
     }
     assert_eq!(embed("Thanks, got it.").vector, before.vector);
     // A marker in a text is letters: three pieces, not one.
-    assert_eq!(embed("[SEP]").usage.tokens, 2 + 4);
+    assert_eq!(embed("[SEP]").usage.tokens, 2 + 3);
 }
 
 #[test]
