@@ -27,7 +27,8 @@ pub fn complete(prompt: &str, text: &str, max_tokens: u32) -> Result<Completion,
     host::complete(prompt, text, max_tokens)
 }
 
-/// The text as a vector.
+/// The text as a vector of length 1: texts that mean the same have vectors whose
+/// sum of products is near 1, unrelated ones near 0.
 ///
 /// # Errors
 /// As [`classify`].
