@@ -54,11 +54,6 @@ pub(super) fn unknown_action(
     Ok(Some(format!("no recipe has an action {action:?}, and no row{hint}")))
 }
 
-/// Why an action cannot be the right one for a row of this recipe, if so.
-pub(super) fn not_of_recipe(home: &Home, recipe: &str, action: &str) -> Option<String> {
-    reference::no_such_action(recipe, action, &declared_actions(home, recipe))
-}
-
 /// Names under `[actions]` of a recipe as it lies there; none if it is broken.
 fn declared_actions(home: &Home, recipe: &str) -> BTreeSet<String> {
     let text = home.dir(&home.recipes()).ok().and_then(|folder| {

@@ -5,12 +5,9 @@
 
 use serde::Serialize;
 
-use super::{
-    TriggerSpec, action_kinds, action_section, canonical_action, reading, trigger_section,
-};
+use super::{TriggerSpec, action_kinds, action_section, reading, trigger_section};
 use crate::envelope::{MAIL_SEND, SKILL_REQUEST, log_line};
 use crate::grants;
-use crate::ids::nearest;
 use crate::operation::Operation;
 
 /// A trigger.
@@ -112,25 +109,6 @@ pub fn common_action_keys() -> Vec<&'static str> {
 /// Names of actions that need not be declared.
 pub fn undeclared_actions() -> Vec<&'static str> {
     action_section::IMPLICIT.into_iter().chain(action_section::IMPLICIT_ANSWERS).collect()
-}
-
-/// Why an action is none that a recipe has or could have, if so. `declared` are its
-/// own; a name that is a type could be one.
-pub fn no_such_action<'a>(
-    recipe: &str,
-    action: &str,
-    declared: impl IntoIterator<Item = &'a String>,
-) -> Option<String> {
-    let types = action_kinds::KINDS.iter().map(|kind| kind.word);
-    let known: Vec<&str> =
-        declared.into_iter().map(String::as_str).chain(undeclared_actions()).chain(types).collect();
-    let wanted = canonical_action(action);
-    if known.iter().any(|one| canonical_action(one) == wanted) {
-        return None;
-    }
-    let hint = nearest(action, known.iter().copied())
-        .map_or_else(String::new, |near| format!(", did you mean {near:?}?"));
-    Some(format!("{recipe} has no action {action:?}{hint}"))
 }
 
 pub fn operations() -> Vec<OperationWords> {
