@@ -60,7 +60,7 @@ fn what_there_could_be_is_an_empty_table() {
         let ran = home.run(args).ok();
         assert_eq!(ran.stdout.lines().count(), 1, "{args:?}: {ran:?}");
     }
-    home.run(&["review", "correct", "1", "wake"]).ok();
+    home.run(&["review", "correct", "1", "digest"]).ok();
     // Its file is gone, and what it did is not.
     std::fs::remove_file(home.path("recipes/mail-triage.toml")).unwrap();
     home.run(&["journal", "list", "--recipe", "mail-triage", "--action", "drop"]).ok();

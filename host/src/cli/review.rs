@@ -6,7 +6,7 @@ use std::path::Path;
 use super::args::{ReviewCommand, ReviewState};
 use super::printer::Printer;
 use super::socket_client::SocketClient;
-use super::{Outcome, journal_words, recipe_names};
+use super::{Outcome, recipe_names};
 use crate::clock::{Clock, SystemClock};
 use crate::home::Home;
 use crate::server::Said;
