@@ -8,5 +8,6 @@ pub mod live;
 pub mod log_files;
 pub mod meter;
 pub mod model_questions;
+pub mod model_turns;
 pub mod no_node;
 pub mod standing_breakers;

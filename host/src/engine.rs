@@ -14,6 +14,7 @@ pub mod seats;
 mod trips;
 mod waiting;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use crate::capabilities::busy_model;
+use crate::capabilities::model_turns::{self, ModelTurns};
 use crate::capabilities::standing_breakers::Breakers;
 use crate::clock::{Clock, TimestampMs};
 use crate::envelope::sender::{Tier, TrustList};
@@ -46,18 +48,22 @@ use crate::store::{
 use lanes::{Lanes, Ticket};
 use questions::Asker;
 use room::Bounds;
-use seats::Seating;
+use seats::{Rank, Seating};
 use waiting::Waiting;
 
 pub use accepting::{SubmitError, not_allowed};
 
 /// Places where a service runs recipes.
 const LIVE_SEATING: Seating =
-    Seating { usual: 192, reserved: 32, usual_model: 8, reserved_model: 2, patience: None };
+    Seating { usual: 192, reserved: 32, usual_model: 64, reserved_model: 2, patience: None };
+
+/// Mail that stands before the model: enough to keep it busy. What stands there
+/// does not wait long, so that a question to the model does not either.
+const MODEL_TURNS: usize = 8;
 
 /// Runs of a batch that may stand before the model: enough to keep it busy, and
 /// so few that it comes to each within its own patience.
-const BATCH_MODEL_SEATS: usize = 4;
+const BATCH_MODEL_TURNS: usize = 4;
 
 /// How often a run is decided anew because a neighbour was faster, before the
 /// store's answer is taken as a failure.
@@ -105,6 +111,8 @@ struct Job {
     asker: Option<Asker>,
     /// It has waited for the model for long enough.
     without_model: bool,
+    /// Since when it stood in line.
+    since: Instant,
 }
 
 /// When an event is tried again whose run could not be written down.
@@ -155,6 +163,10 @@ struct Shared {
     breakers: Arc<Breakers>,
     /// For events that waited for the model for long enough.
     ports_without_model: Ports,
+    /// Before the model, for what sources bring.
+    turns: Arc<ModelTurns>,
+    /// After so long in line one goes on without the model.
+    patience: Option<Duration>,
     clock: Arc<dyn Clock>,
     lanes: Mutex<Lanes<Waiting>>,
     /// Rung when a job was queued or a lane became free.
@@ -172,16 +184,19 @@ struct Shared {
 
 impl Engine {
     pub fn new(parts: EngineParts) -> Self {
-        let seating = match parts.pace {
-            Pace::Live => Seating { patience: Some(parts.patience), ..LIVE_SEATING },
-            Pace::Batch => Seating { usual_model: BATCH_MODEL_SEATS, ..LIVE_SEATING },
+        let (patience, turns) = match parts.pace {
+            Pace::Live => (Some(parts.patience), MODEL_TURNS),
+            Pace::Batch => (None, BATCH_MODEL_TURNS),
         };
+        let seating = Seating { patience, ..LIVE_SEATING };
         let shared = Shared {
             store: parts.store,
             registry: parts.registry,
             rules: parts.rules,
             ports_without_model: busy_model::busy(&parts.ports, parts.patience),
             ports: parts.ports,
+            turns: ModelTurns::new(turns),
+            patience,
             breakers: parts.breakers,
             clock: parts.clock,
             lanes: Mutex::new(Lanes::new(parts.bounds, seating)),
@@ -391,8 +406,8 @@ impl Shared {
         let undone = match self.read_waiting(&mut waiting) {
             Ok(envelope) => {
                 let Waiting { seq, runs, answered, asker, .. } = waiting;
-                let without_model = ticket.is_overdue;
-                let job = Job { seq, envelope, runs, answered, asker, without_model };
+                let (without_model, since) = (ticket.is_overdue, ticket.since);
+                let job = Job { seq, envelope, runs, answered, asker, without_model, since };
                 let undone = self.process(job).await;
                 undone.map(|job| Waiting::again(job, &lock(&self.lanes)))
             }
@@ -495,6 +510,19 @@ impl Shared {
         Ok(())
     }
 
+    /// What a run reaches. Questions and what the host makes have seats of their own
+    /// before the model, so few that they need no turns.
+    fn ports_of(&self, job: &Job, revision: &Revision) -> Cow<'_, Ports> {
+        if job.without_model {
+            Cow::Borrowed(&self.ports_without_model)
+        } else if waiting::rank(&job.envelope) == Rank::Usual && revision.can_ask_model() {
+            let until = self.patience.map(|patience| job.since + patience);
+            Cow::Owned(model_turns::in_turn(&self.ports, &self.turns, job.since, until))
+        } else {
+            Cow::Borrowed(&self.ports)
+        }
+    }
+
     /// Decides and commits until the facts stood still. True ends the list.
     async fn run_one(
         &self,
@@ -505,7 +533,7 @@ impl Shared {
         answered: &mut bool,
         asker: &mut Option<Asker>,
     ) -> Result<bool, Unwritten> {
-        let ports = if job.without_model { &self.ports_without_model } else { &self.ports };
+        let ports = self.ports_of(job, revision);
         let authority = authority_of(&self.registry.load(), revision, &job.envelope.lineage);
         for _ in 0..MAX_STALE {
             let now = self.clock.now();
@@ -521,7 +549,7 @@ impl Shared {
                 limits: &rules.limits,
             };
             let run =
-                tokio::time::timeout(StageLimits::RUN_TIME, pipeline::run(ports, input)).await;
+                tokio::time::timeout(StageLimits::RUN_TIME, pipeline::run(&ports, input)).await;
             let mut commit = match run {
                 Ok(Ok(commit)) => commit,
                 Ok(Err(FactError { what, cause })) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::room::{Bounds, Full, Room, Wanted};
-use super::seats::{Seat, Seating, Seats};
+use super::seats::{Called, Seat, Seating, Seats};
 
 /// A lane is in exactly one state: idle (not in the map), ready (in the line
 /// for a seat), running (in no line until [`Lanes::finish`]), or held
@@ -44,6 +44,8 @@ pub struct Ticket {
     pub lane: String,
     /// It waited for the model for so long that it goes on without.
     pub is_overdue: bool,
+    /// Since when it stood in line.
+    pub since: Instant,
     /// The seat that it runs on.
     seat: Seat,
     place: Place,
@@ -104,8 +106,8 @@ impl<T> Lanes<T> {
             self.waiting -= 1;
             let Entry { place, job } = entry;
             self.room.leave(&place.source, 1);
-            let is_overdue = called.is_overdue;
-            return Some((Ticket { lane: called.lane, is_overdue, seat: called.seat, place }, job));
+            let Called { lane, seat, is_overdue, since } = called;
+            return Some((Ticket { lane, is_overdue, since, seat, place }, job));
         }
         None
     }

@@ -32,9 +32,10 @@ pub struct Seating {
     pub usual: usize,
     /// For questions, and as many for what the host makes.
     pub reserved: usize,
-    /// Before the model: enough to keep it busy. What stands there does not
-    /// wait long, so that a question to the model does not either.
+    /// For what can ask the model, which most of it does not do; whoever does
+    /// waits for a turn (`capabilities/model_turns.rs`) on its seat.
     pub usual_model: usize,
+    /// Questions and what the host makes: as many as stand before the model.
     pub reserved_model: usize,
     /// After this time in the line for the model one goes on without it.
     /// `None`: nobody waits for the outcome, so that one may stand in line.
@@ -63,6 +64,8 @@ pub struct Called {
     pub seat: Seat,
     /// It waited for the model for so long that it goes on without.
     pub is_overdue: bool,
+    /// Since when it stood in line.
+    pub since: Instant,
 }
 
 impl Line {
@@ -71,9 +74,9 @@ impl Line {
     }
 
     fn call(&mut self, is_overdue: bool) -> Option<Called> {
-        let (lane, _) = self.ready.pop_front()?;
+        let (lane, since) = self.ready.pop_front()?;
         self.taken += 1;
-        Some(Called { lane, seat: self.seat, is_overdue })
+        Some(Called { lane, seat: self.seat, is_overdue, since })
     }
 }
 
@@ -128,9 +131,9 @@ impl Seats {
                 continue;
             }
             let waiting = self.line(Seat { rank, asks_model: true })?;
-            let (lane, _) = waiting.ready.pop_front()?;
+            let (lane, since) = waiting.ready.pop_front()?;
             self.line(plain)?.taken += 1;
-            return Some(Called { lane, seat: plain, is_overdue });
+            return Some(Called { lane, seat: plain, is_overdue, since });
         }
         None
     }

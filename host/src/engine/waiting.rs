@@ -89,7 +89,7 @@ pub(super) fn place(registry: &Registry, envelope: &Envelope, runs: &[(String, D
     }
 }
 
-fn rank(envelope: &Envelope) -> Rank {
+pub(super) fn rank(envelope: &Envelope) -> Rank {
     if envelope.is_question() {
         Rank::Question
     } else if HOST_TRIGGERS.contains(&envelope.trigger.as_str())
